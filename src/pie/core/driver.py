@@ -1,0 +1,53 @@
+"""The wall between decisions and tensors."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pie.core.passes import Pass, PassResult
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSpec:
+    """What a driver offers; fixed while it lives."""
+
+    page_size: int
+    pages: int
+    embs: int
+    vocabulary_size: int
+    context_length: int
+    precision: str
+    device: str
+
+
+class Executor(Protocol):
+    """Executes passes, one at a time, in the caller's thread. Every driver has one at its heart."""
+
+    @property
+    def spec(self) -> DriverSpec: ...
+
+    def execute(self, work: Pass) -> PassResult:
+        """Never raises for a fault of the model or the device: `PassResult.error` says it."""
+        ...
+
+
+class Driver(Protocol):
+    """A device that executes passes in order and answers through the two callbacks given to `attach`.
+
+    `lost` means that every pass in flight and everything in the pages is gone; `restored` that an empty
+    driver with the same spec is ready again.
+    """
+
+    @property
+    def spec(self) -> DriverSpec: ...
+
+    def attach(
+        self,
+        done: Callable[[PassResult], None],
+        lost: Callable[[str], None],
+        restored: Callable[[], None],
+    ) -> None: ...
+
+    def submit(self, work: Pass) -> None:
+        """Queues a pass; never blocks. Results come in the order of submission."""
+        ...

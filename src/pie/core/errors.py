@@ -1,0 +1,85 @@
+"""Every error that Pie raises on purpose.
+
+    PieError
+    ├── GuestError            the program must change
+    │   ├── InvalidArgument     a value no call could accept
+    │   ├── UnknownId           never allocated, freed, or another inferlet's
+    │   ├── QueueFailed         an earlier command of the queue failed
+    │   └── LimitExceeded       memory, CPU, wall time, calls in flight, sizes
+    ├── CallerError           the launch or request must change
+    │   ├── BadProgram          does not parse, does not validate, asks for what we do not offer
+    │   ├── NotFound            no such instance, program or model
+    │   └── WrongState          finished, already running, ...
+    ├── OperatorError         the set-up must change
+    │   ├── OutOfResources      pages, embeddings or instances are used up
+    │   └── Unavailable         loading, draining, the driver died, no network
+    ├── Cancelled             somebody asked for it
+    ├── Timeout               a deadline passed
+    └── InternalError         a bug of ours
+"""
+
+
+class PieError(Exception):
+    """Base of all; `kind` is its name in the WIT contract and in HTTP answers."""
+
+    kind = "internal"
+
+
+class GuestError(PieError):
+    kind = "invalid-argument"
+
+
+class InvalidArgument(GuestError):
+    kind = "invalid-argument"
+
+
+class UnknownId(GuestError):
+    kind = "unknown-id"
+
+
+class QueueFailed(GuestError):
+    kind = "queue-failed"
+
+
+class LimitExceeded(GuestError):
+    kind = "limit-exceeded"
+
+
+class CallerError(PieError):
+    kind = "invalid-argument"
+
+
+class BadProgram(CallerError):
+    pass
+
+
+class NotFound(CallerError):
+    kind = "unknown-id"
+
+
+class WrongState(CallerError):
+    pass
+
+
+class OperatorError(PieError):
+    kind = "unavailable"
+
+
+class OutOfResources(OperatorError):
+    kind = "out-of-resources"
+
+
+class Unavailable(OperatorError):
+    kind = "unavailable"
+
+
+class Cancelled(PieError):
+    kind = "cancelled"
+
+
+class Timeout(PieError):
+    kind = "timeout"
+
+
+class InternalError(PieError):
+    kind = "internal"

@@ -1,0 +1,13 @@
+"""Names of things. A virtual id exists only above the address space, a physical one only below it."""
+
+from typing import NewType
+
+InstanceId = NewType("InstanceId", str)
+QueueId = NewType("QueueId", int)
+"""Private to an instance: its n-th queue."""
+Token = NewType("Token", int)
+
+VirtualPage = NewType("VirtualPage", int)
+VirtualEmb = NewType("VirtualEmb", int)
+PhysicalPage = NewType("PhysicalPage", int)
+PhysicalEmb = NewType("PhysicalEmb", int)

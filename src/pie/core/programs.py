@@ -1,0 +1,53 @@
+"""What can be launched, and with what limits."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A Python program as text, executed by the runner guest."""
+
+    text: str
+    filename: str = "inferlet.py"
+    first_line: int = 1
+    """Line of the user's file on which `text` begins, so that tracebacks name the user's own line."""
+    entry: str | None = None
+    """A function to call with JSON arguments (`args[0]` is `{"args": [...], "kwargs": {...}}`); its
+    result comes back as JSON. None: `main`, with options from the arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """An uploaded WebAssembly component, by the SHA-256 of its bytes."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """A standard inferlet, by name."""
+
+    name: str
+
+
+Program = Source | Component | Standard
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one inferlet may use. Passing one ends it with `Failed("limit", ...)` or an error of the call."""
+
+    memory_bytes: int = 128 << 20
+    cpu_seconds: float = 10.0
+    wall_seconds: float = 600.0
+    calls_in_flight: int = 4096
+    """Futures not yet dropped and commands not yet executed, together."""
+    message_bytes: int = 1 << 20
+    """One message, blob, log piece or text argument."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    program: Program
+    args: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
