@@ -1,0 +1,72 @@
+"""Every setting of Pie, in one place: flag > `PIE_…` variable > `pie.toml` > default.
+
+`launch.py` hands each room its own part; no room reads this module.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+Policy = Literal["adaptive", "t-only", "k-only", "eager"]
+
+
+def default_home() -> Path:
+    return Path(platformdirs.user_cache_dir("pie"))
+
+
+def default_threads() -> int:
+    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+class Settings(BaseSettings):
+    """Unknown keys in the file are errors; units stand in the names."""
+
+    model_config = SettingsConfigDict(env_prefix="PIE_", toml_file="pie.toml", extra="forbid")
+
+    home: Path = Field(default_factory=default_home, description="Folder for models and caches")
+    model: str = Field("smollm2-135m-instruct", description="Name of the model to serve")
+
+    precision: Literal["fp32"] = Field("fp32", description="Number format of the weights in use")
+    page_size: int = Field(16, ge=8, le=32, description="Tokens in one key-value page")
+    pages: int = Field(4096, ge=1, description="Key-value pages on the device")
+    embs: int = Field(32768, ge=1, description="Embedding slots on the device")
+    threads: int = Field(default_factory=default_threads, ge=1, description="Threads of the driver")
+    pass_seconds: float = Field(300.0, gt=0, description="A pass that takes longer counts as hung")
+
+    policy: Policy = Field("adaptive", description="When to send a batch to the device")
+    policy_k: int = Field(32, ge=1, description="k-only: queues that must have work")
+    policy_t_ms: float = Field(10.0, gt=0, description="t-only: wait after the first command")
+    fuse: bool = Field(True, description="Commands of several kinds in one pass")
+    batch_tokens: int = Field(2048, ge=1, description="Input tokens in one pass, at most")
+
+    memory_mib: int = Field(128, ge=32, description="Memory of one inferlet")
+    cpu_seconds: float = Field(10.0, gt=0, description="Processor time of one inferlet")
+    wall_seconds: float = Field(600.0, gt=0, description="Life time of one inferlet")
+    instances: int = Field(2048, ge=1, description="Inferlets alive at once")
+
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8642, ge=0, le=65535, description="Port to listen on")
+    api_key: str | None = Field(None, description="Key that every request must bring")
+    insecure: bool = Field(False, description="Allow other addresses than loopback without a key")
+    grace_seconds: float = Field(5.0, ge=0, description="Time for running inferlets to end at shutdown")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
