@@ -30,7 +30,7 @@ lint: $(STAMP) ## ruff, mypy, import-linter
 	@$(BIN)/lint-imports
 
 bench: setup ## the quick form of every benchmark
-	@$(BIN)/python -m benchmarks --quick
+	@$(BIN)/python benchmarks --quick
 
 clean: ## remove the virtual environment and caches of tools
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
