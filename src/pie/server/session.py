@@ -1,0 +1,181 @@
+"""One WebSocket: many launches over one connection, each named by the client's `ref`."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from pie.application import Instance
+from pie.core.errors import InvalidArgument, NotFound, PieError, Timeout
+from pie.protocol import (
+    SUBPROTOCOL,
+    BlobOp,
+    CancelOp,
+    ErrorFrame,
+    FailedFrame,
+    LaunchOp,
+    MessageOp,
+    Operation,
+)
+from pie.server.errors import BadBody, error_body
+from pie.server.frames import to_frame
+from pie.server.launches import to_launch
+from pie.server.outbox import Outbox
+from pie.server.service import Service
+
+UNSUPPORTED, SLOW = 1003, 1008
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Launched:
+    """A launch of this socket that has not ended."""
+
+    instance: Instance
+    detach: bool
+    relay: asyncio.Task[None]
+
+
+class Session:
+    """Decodes operations and relays events. Knows no socket: messages come in and go out as bytes."""
+
+    def __init__(self, service: Service, outbox: Outbox) -> None:
+        self._service = service
+        self._outbox = outbox
+        self._launched: dict[int, Launched] = {}
+        self._decode = msgspec.msgpack.Decoder(list[Operation]).decode
+        self._decode_one = msgspec.msgpack.Decoder(Operation).decode
+
+    def feed(self, message: bytes) -> None:
+        """One WebSocket message: an array of operations. One that is wrong is answered, the others done."""
+        try:
+            operations = self._decode(message)
+        except msgspec.ValidationError:
+            self._feed_one_by_one(message)
+        except msgspec.DecodeError as error:
+            self._refuse(None, BadBody(error))
+        else:
+            for operation in operations:
+                self._do(operation)
+
+    def _feed_one_by_one(self, message: bytes) -> None:
+        for raw in msgspec.msgpack.decode(message, type=list[msgspec.Raw]):
+            try:
+                operation = self._decode_one(raw)
+            except msgspec.DecodeError as error:
+                self._refuse(ref_of(raw), BadBody(error))
+            else:
+                self._do(operation)
+
+    def _do(self, operation: Operation) -> None:
+        try:
+            match operation:
+                case LaunchOp():
+                    self._launch(operation)
+                case MessageOp(text=content) | BlobOp(data=content):
+                    self._find(operation.ref, operation.id).post(content)
+                case CancelOp():
+                    self._find(operation.ref, operation.id).cancel()
+        except PieError as error:
+            self._refuse(operation.ref, error)
+
+    def _launch(self, operation: LaunchOp) -> None:
+        if operation.ref in self._launched:
+            raise InvalidArgument(f"ref {operation.ref} names a launch that still runs")
+        application = self._service.launching()
+        instance = application.launch(to_launch(operation, self._service.settings.limits))
+        relay = asyncio.create_task(self._relay(operation.ref, instance))
+        self._launched[operation.ref] = Launched(instance, operation.detach, relay)
+
+    async def _relay(self, ref: int, instance: Instance) -> None:
+        try:
+            async for event in instance.events():
+                self._outbox.put(to_frame(ref, event))
+                if self._outbox.full:
+                    await self._outbox.wait_room()
+        except Exception:
+            # A border: whatever goes wrong with one launch, its client is told and the others go on.
+            log.exception("relaying the events of %s failed", instance.id)
+            self._outbox.put(FailedFrame(ref, "internal", "the server lost track of this program's events"))
+        finally:
+            self._launched.pop(ref, None)
+
+    def _find(self, ref: int | None, id: str | None) -> Instance:
+        if id is not None:
+            return self._service.application().instance(id)
+        if ref is None or ref not in self._launched:
+            raise NotFound(f"no launch with ref {ref} runs in this session")
+        return self._launched[ref].instance
+
+    def _refuse(self, ref: int | None, error: PieError) -> None:
+        self._outbox.put(ErrorFrame(ref, error_body(error)))
+
+    async def close(self) -> None:
+        """The socket is gone: what was not launched with `detach` is cancelled."""
+        launched, self._launched = list(self._launched.values()), {}
+        for one in launched:
+            one.relay.cancel()
+            if not one.detach:
+                one.instance.cancel()
+        await asyncio.gather(*(one.relay for one in launched), return_exceptions=True)
+
+
+def ref_of(raw: msgspec.Raw) -> int | None:
+    """The ref of an operation that is not valid otherwise."""
+    try:
+        ref = msgspec.msgpack.decode(raw).get("ref")
+    except (msgspec.DecodeError, AttributeError):
+        return None
+    return ref if isinstance(ref, int) else None
+
+
+class SessionRoute:
+    """The ASGI end of `/v1/session`."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in scope["subprotocols"] else None
+        await send({"type": "websocket.accept", "subprotocol": subprotocol})
+        settings = self._service.settings
+        outbox = Outbox(settings.outbox_bytes, settings.stall_seconds)
+        session = Session(self._service, outbox)
+        sender = asyncio.create_task(send_frames(outbox, send))
+        reader = asyncio.create_task(read_operations(session, receive, send))
+        try:
+            await asyncio.wait((sender, reader), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sender.cancel()
+            reader.cancel()
+            await session.close()
+            await asyncio.gather(sender, reader, return_exceptions=True)
+
+
+async def read_operations(session: Session, receive: Receive, send: Send) -> None:
+    """Until the client leaves."""
+    while (event := await receive())["type"] == "websocket.receive":
+        message = event.get("bytes")
+        if message is None:
+            await send({"type": "websocket.close", "code": UNSUPPORTED, "reason": "frames are binary msgpack"})
+            return
+        session.feed(message)
+
+
+async def send_frames(outbox: Outbox, send: Send) -> None:
+    """Until cancelled, or until the client is too slow, which closes the socket."""
+
+    async def send_bytes(message: bytes) -> None:
+        await send({"type": "websocket.send", "bytes": message})
+
+    try:
+        await outbox.send_all(send_bytes)
+    except Timeout as error:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await send({"type": "websocket.close", "code": SLOW, "reason": str(error)})
