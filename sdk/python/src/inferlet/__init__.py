@@ -1,0 +1,26 @@
+"""Write programs that drive a language model from next to it.
+
+    from inferlet import Context
+
+    async def main(prompt: str = "Hello"):
+        with Context() as context:
+            context.fill(prompt)
+            return await context.generate(max_tokens=32)
+
+`raw` has every call of the server under its published name; `testing` runs programs without a server.
+"""
+
+from inferlet import raw
+from inferlet.context import Context
+from inferlet.dist import Dist
+from inferlet.errors import InferletError
+from inferlet.futures import Future
+from inferlet.host import Host, bind
+from inferlet.messaging import get_arg, log, receive, receive_blob, send, send_blob
+from inferlet.model import Model
+from inferlet.sampling import Sampler, greedy, temperature, top_k, top_p
+
+__all__ = [
+    "Context", "Dist", "Future", "Host", "InferletError", "Model", "Sampler", "bind", "get_arg", "greedy",
+    "log", "raw", "receive", "receive_blob", "send", "send_blob", "temperature", "top_k", "top_p",
+]
