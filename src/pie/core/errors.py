@@ -12,7 +12,8 @@
     │   └── WrongState          finished, already running, ...
     ├── OperatorError         the set-up must change
     │   ├── OutOfResources      pages, embeddings or instances are used up
-    │   └── Unavailable         loading, draining, the driver died, no network
+    │   ├── Unavailable         loading, draining, the driver died, no network
+    │   └── BadModel            a model's files are damaged, or of a kind that is not supported
     ├── Cancelled             somebody asked for it
     ├── Timeout               a deadline passed
     └── InternalError         a bug of ours
@@ -70,6 +71,10 @@ class OutOfResources(OperatorError):
 
 
 class Unavailable(OperatorError):
+    kind = "unavailable"
+
+
+class BadModel(OperatorError):
     kind = "unavailable"
 
 

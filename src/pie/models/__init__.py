@@ -1,0 +1,27 @@
+"""Models: fetching, storing and reading them. Weights, configuration, tokenizer, chat template.
+
+Nothing here computes with a model (that is `pie.inference`), and nothing executes what came with one.
+"""
+
+from pie.models.config import LlamaConfig, RopeScaling
+from pie.models.sources import DEFAULT_MODEL, DEFAULT_SOURCE
+from pie.models.store import DamagedModel, ModelStore
+from pie.models.stored import StoredModel, model_info, open_model
+from pie.models.tokenizer import ModelTokenizer, load_tokenizer
+from pie.models.weights import read_config, read_tensors
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "DEFAULT_SOURCE",
+    "DamagedModel",
+    "LlamaConfig",
+    "ModelStore",
+    "ModelTokenizer",
+    "RopeScaling",
+    "StoredModel",
+    "load_tokenizer",
+    "model_info",
+    "open_model",
+    "read_config",
+    "read_tensors",
+]

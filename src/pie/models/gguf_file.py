@@ -1,0 +1,242 @@
+"""Reads the head of a GGUF file: metadata and the table of tensors. Trusts nothing in it.
+
+Every count and length is compared with the bytes that are left before anything is made of it, so a lying
+header costs no more memory than the file is long. (The `gguf` package's reader takes 6 s for the
+default model's 98,000 strings, this one 0.1 s.)
+"""
+
+import mmap
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pie.core.errors import BadModel
+from pie.models.numbers import BF16, F16, F32, Q4_0, Q4_1, Q8_0, NumberFormat
+from pie.models.tensor_file import TensorEntry
+
+Value = int | float | bool | str | list["Value"]
+
+MAGIC = b"GGUF"
+VERSIONS = (2, 3)
+STRING, ARRAY = 8, 9
+BOOL = 7
+SCALARS = {
+    0: "<u1",
+    1: "<i1",
+    2: "<u2",
+    3: "<i2",
+    4: "<u4",
+    5: "<i4",
+    6: "<f4",
+    7: "|b1",
+    10: "<u8",
+    11: "<i8",
+    12: "<f8",
+}
+SMALLEST_FIELD = 8 + 1 + 4 + 1
+SMALLEST_TENSOR = 8 + 1 + 4 + 8 + 4 + 8
+MOST_METADATA_BYTES = 256 << 20
+MOST_DIMENSIONS = 4
+DEFAULT_ALIGNMENT = 32
+
+FORMATS: dict[int, NumberFormat] = {0: F32, 1: F16, 2: Q4_0, 3: Q4_1, 8: Q8_0, 30: BF16}
+OTHER_FORMATS = {
+    6: "Q5_0", 7: "Q5_1", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K",
+    16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S",
+    23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 34: "TQ1_0",
+    35: "TQ2_0", 39: "MXFP4",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class GgufFile:
+    path: Path
+    metadata: dict[str, Value]
+    tensors: dict[str, TensorEntry]
+
+
+class Damaged(ValueError):
+    """Something in the file cannot be; becomes a `BadModel` that names the file."""
+
+
+class Cursor:
+    """Reads numbers and strings one after the other, never past the end."""
+
+    def __init__(self, data: mmap.mmap) -> None:
+        self._data = data
+        self._end = len(data)
+        self.position = 0
+
+    def need(self, size: int, what: str) -> None:
+        if size > self._end - self.position:
+            raise Damaged(f"{what} would reach past the end of the file")
+
+    def take(self, size: int, what: str) -> bytes:
+        self.need(size, what)
+        start = self.position
+        self.position = start + size
+        return self._data[start : self.position]
+
+    def u32(self, what: str) -> int:
+        return int.from_bytes(self.take(4, what), "little")
+
+    def u64(self, what: str) -> int:
+        return int.from_bytes(self.take(8, what), "little")
+
+    def count(self, smallest: int, what: str) -> int:
+        """A number of things that take at least `smallest` bytes each."""
+        count = self.u64(what)
+        self.need(count * smallest, f"{what} of {count}")
+        return count
+
+    def string(self, what: str) -> str:
+        data = self.take(self.u64(what), what)
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise Damaged(f"{what} is not UTF-8") from None
+
+    def strings(self, count: int, what: str) -> list[str]:
+        """The same as `count` calls of `string`, without their cost: vocabularies are long."""
+        data, position, end = self._data, self.position, self._end
+        result = []
+        length_at = struct.Struct("<Q").unpack_from
+        for _ in range(count):
+            if position + 8 > end:
+                raise Damaged(f"{what} would reach past the end of the file")
+            start = position + 8
+            position = start + length_at(data, position)[0]
+            if position > end:
+                raise Damaged(f"a string in {what} would reach past the end of the file")
+            result.append(data[start:position].decode())
+        self.position = position
+        return result
+
+
+def read_gguf(path: Path) -> GgufFile:
+    """Raises `BadModel` for everything that is wrong with the file."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return parse(path, data)
+    except (Damaged, UnicodeDecodeError) as error:
+        raise BadModel(f"{path}: not a sound GGUF file: {error}") from error
+    except ValueError as error:  # mmap of nothing
+        raise BadModel(f"{path}: the file is empty") from error
+    except OSError as error:
+        raise BadModel(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def parse(path: Path, data: mmap.mmap) -> GgufFile:
+    cursor = Cursor(data)
+    check_version(cursor)
+    tensor_count = cursor.count(SMALLEST_TENSOR, "the table of tensors")
+    field_count = cursor.count(SMALLEST_FIELD, "the metadata")
+    metadata = read_metadata(cursor, field_count)
+    heads = [read_tensor_head(cursor) for _ in range(tensor_count)]
+    alignment = read_alignment(metadata)
+    start = -(-cursor.position // alignment) * alignment
+    return GgufFile(path, metadata, tensor_table(path, heads, start, len(data)))
+
+
+def check_version(cursor: Cursor) -> None:
+    if cursor.take(4, "the magic number") != MAGIC:
+        raise Damaged("it does not begin with GGUF")
+    version = cursor.u32("the version")
+    if version in VERSIONS:
+        return
+    if version & 0xFFFF == 0:
+        raise Damaged("it is big-endian; convert it with gguf-convert-endian")
+    raise Damaged(f"it has format version {version}; versions 2 and 3 are supported")
+
+
+def read_metadata(cursor: Cursor, count: int) -> dict[str, Value]:
+    metadata: dict[str, Value] = {}
+    for _ in range(count):
+        key = cursor.string("a metadata key")
+        if key in metadata:
+            raise Damaged(f"the key {key!r} stands in it twice")
+        metadata[key] = read_value(cursor, cursor.u32(key), key)
+        if cursor.position > MOST_METADATA_BYTES:
+            raise Damaged(f"its metadata is longer than {MOST_METADATA_BYTES >> 20} MiB")
+    return metadata
+
+
+def read_value(cursor: Cursor, kind: int, key: str) -> Value:
+    if kind == STRING:
+        return cursor.string(key)
+    if kind == ARRAY:
+        return read_array(cursor, key)
+    return read_numbers(cursor, kind, 1, key)[0]
+
+
+def read_array(cursor: Cursor, key: str) -> list[Value]:
+    kind = cursor.u32(key)
+    if kind == ARRAY:
+        raise Damaged(f"{key} is an array of arrays, which is not supported")
+    if kind == STRING:
+        return list(cursor.strings(cursor.count(8, key), key))
+    return read_numbers(cursor, kind, cursor.u64(key), key)
+
+
+def read_numbers(cursor: Cursor, kind: int, count: int, key: str) -> list[Value]:
+    if kind not in SCALARS:
+        raise Damaged(f"{key} has the unknown value type {kind}")
+    dtype = np.dtype(SCALARS[kind])
+    cursor.need(count * dtype.itemsize, key)
+    data = cursor.take(count * dtype.itemsize, key)
+    if kind == BOOL:
+        return [byte != 0 for byte in data]
+    values: list[Value] = np.frombuffer(data, dtype).tolist()
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class TensorHead:
+    name: str
+    shape: tuple[int, ...]
+    kind: int
+    offset: int
+
+
+def read_tensor_head(cursor: Cursor) -> TensorHead:
+    name = cursor.string("a tensor's name")
+    dimensions = cursor.u32(name)
+    if not 1 <= dimensions <= MOST_DIMENSIONS:
+        raise Damaged(f"tensor {name!r} has {dimensions} dimensions")
+    sizes = [cursor.u64(name) for _ in range(dimensions)]
+    if 0 in sizes:
+        raise Damaged(f"tensor {name!r} has a dimension of size 0")
+    return TensorHead(name, tuple(reversed(sizes)), cursor.u32(name), cursor.u64(name))
+
+
+def read_alignment(metadata: dict[str, Value]) -> int:
+    alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
+    if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
+        raise Damaged(f"its alignment is {str(alignment)[:40]}, not a power of two")
+    return alignment
+
+
+def tensor_table(path: Path, heads: list[TensorHead], start: int, end: int) -> dict[str, TensorEntry]:
+    table: dict[str, TensorEntry] = {}
+    for head in heads:
+        if head.name in table:
+            raise Damaged(f"tensor {head.name!r} stands in it twice")
+        table[head.name] = tensor_entry(path, head, start, end)
+    return table
+
+
+def tensor_entry(path: Path, head: TensorHead, start: int, end: int) -> TensorEntry:
+    format = FORMATS.get(head.kind)
+    offset = start + head.offset
+    size = 0
+    if format is not None:
+        try:
+            size = format.byte_count(head.shape)
+        except ValueError as error:
+            raise Damaged(f"tensor {head.name!r} ({format.name}): {error}") from None
+    if offset + size > end:
+        raise Damaged(f"tensor {head.name!r} would reach past the end of the file (a broken download?)")
+    format_name = format.name if format else OTHER_FORMATS.get(head.kind, f"number {head.kind}")
+    return TensorEntry(path, head.name, head.shape, format, format_name, offset, size)

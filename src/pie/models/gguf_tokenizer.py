@@ -1,0 +1,145 @@
+"""The tokenizer in a GGUF's metadata, as a `tokenizers.Tokenizer`.
+
+A GGUF names the way text is split before merging (`tokenizer.ggml.pre`) but does not hold it, so a name we
+do not know is an error: a guess would give wrong tokens in silence.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
+
+from pie.core.errors import BadModel
+from pie.models.config import Keys
+from pie.models.gguf_file import GgufFile
+
+LLAMA3_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+QWEN2_SPLIT = LLAMA3_SPLIT.replace(r"\p{N}{1,3}", r"\p{N}")
+
+GPT2_NAMES = ("gpt-2", "gpt2", "olmo", "mpt")
+SINGLE_DIGIT_NAMES = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b")
+LLAMA3_NAMES = ("llama-bpe", "llama3", "llama-v3")
+QWEN2_NAMES = ("qwen2",)
+
+
+class TokenKind(IntEnum):
+    NORMAL = 1
+    UNKNOWN = 2
+    CONTROL = 3
+    USER_DEFINED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Splitting:
+    """What happens to a text before its pieces are merged."""
+
+    steps: tuple[pre_tokenizers.PreTokenizer, ...]
+    normalizer: normalizers.Normalizer | None = None
+    whole_words_first: bool = False
+    """A piece that is a token as it stands is not merged from parts."""
+    begins_with_bos: bool = False
+    """The custom where the file does not say."""
+
+
+def splitting(origin: str, name: str) -> Splitting:
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    plain = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    if name in GPT2_NAMES:
+        return Splitting((byte_level,))
+    if name in SINGLE_DIGIT_NAMES:
+        return Splitting((pre_tokenizers.Digits(individual_digits=True), byte_level))
+    if name in LLAMA3_NAMES:
+        return Splitting((split_by(LLAMA3_SPLIT), plain), whole_words_first=True, begins_with_bos=True)
+    if name in QWEN2_NAMES:
+        return Splitting((split_by(QWEN2_SPLIT), plain), normalizer=normalizers.NFC())
+    known = ", ".join(GPT2_NAMES + SINGLE_DIGIT_NAMES + LLAMA3_NAMES + QWEN2_NAMES)
+    raise BadModel(
+        f"{origin}: its tokenizer splits text the way of {name[:60]!r}, which is not supported ({known})"
+    )
+
+
+def split_by(pattern: str) -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.Split(tokenizers.Regex(pattern), behavior="isolated", invert=False)
+
+
+def gguf_tokenizer(file: GgufFile) -> tokenizers.Tokenizer:
+    """Raises `BadModel` for a tokenizer that is damaged or of a kind we do not support."""
+    origin, keys = str(file.path), Keys(str(file.path), file.metadata)
+    kind = keys.text("tokenizer.ggml.model")
+    if kind != "gpt2":
+        raise BadModel(
+            f"{origin}: its tokenizer is of kind {kind[:60]!r}; from GGUF files only 'gpt2' (byte-level BPE) is "
+            f"supported; use the model's safetensors folder with its tokenizer.json"
+        )
+    way = splitting(origin, keys.text("tokenizer.ggml.pre"))
+    texts = strings(file, "tokenizer.ggml.tokens")
+    engine = tokenizers.Tokenizer(merging(origin, texts, strings(file, "tokenizer.ggml.merges"), way))
+    engine.pre_tokenizer = pre_tokenizers.Sequence(list(way.steps))
+    engine.decoder = decoders.ByteLevel()
+    if way.normalizer is not None:
+        engine.normalizer = way.normalizer
+    add_marked_tokens(engine, texts, token_kinds(file, len(texts)))
+    if keys.boolean("tokenizer.ggml.add_bos_token", way.begins_with_bos):
+        begin_with(engine, texts, token_id(file, "bos", len(texts)))
+    return engine
+
+
+def merging(origin: str, texts: list[str], merges: list[str], way: Splitting) -> models.BPE:
+    vocabulary = {text: index for index, text in enumerate(texts)}
+    if len(vocabulary) != len(texts):
+        raise BadModel(f"{origin}: its tokenizer has the same token twice")
+    pairs = [tuple(merge.split(" ")) for merge in merges]
+    for pair in pairs:
+        if len(pair) != 2 or not vocabulary.keys() >= {*pair, "".join(pair)}:
+            raise BadModel(
+                f"{origin}: its tokenizer merges {' '.join(pair)[:60]!r}, which is not in its vocabulary"
+            )
+    return models.BPE(vocab=vocabulary, merges=pairs, ignore_merges=way.whole_words_first)
+
+
+def strings(file: GgufFile, key: str) -> list[str]:
+    value = file.metadata.get(key)
+    if not isinstance(value, list) or not value or not isinstance(value[0], str):
+        raise BadModel(f"{file.path}: {key!r} is missing or not a list of texts")
+    return [text for text in value if isinstance(text, str)]
+
+
+def token_kinds(file: GgufFile, count: int) -> list[int]:
+    value = file.metadata.get("tokenizer.ggml.token_type", [TokenKind.NORMAL.value] * count)
+    if not isinstance(value, list) or len(value) != count:
+        raise BadModel(f"{file.path}: 'tokenizer.ggml.token_type' does not have one entry a token")
+    return [kind if isinstance(kind, int) else 0 for kind in value]
+
+
+def add_marked_tokens(engine: tokenizers.Tokenizer, texts: list[str], kinds: list[int]) -> None:
+    """Control tokens carry no text of their own; user-defined ones do, but are never merged."""
+    marked = {TokenKind.UNKNOWN: True, TokenKind.CONTROL: True, TokenKind.USER_DEFINED: False}
+    engine.add_tokens(
+        [
+            tokenizers.AddedToken(text, special=marked[TokenKind(kind)], normalized=False)
+            for text, kind in zip(texts, kinds, strict=True)
+            if kind in marked and text
+        ]
+    )
+
+
+def token_id(file: GgufFile, name: str, count: int) -> int | None:
+    keys = Keys(str(file.path), file.metadata)
+    key = f"tokenizer.ggml.{name}_token_id"
+    if not keys.has(key):
+        return None
+    token = keys.integer(key)
+    if not 0 <= token < count:
+        raise BadModel(f"{file.path}: {key!r} is {token}, but there are {count} tokens")
+    return token
+
+
+def begin_with(engine: tokenizers.Tokenizer, texts: list[str], bos: int | None) -> None:
+    if bos is not None:
+        engine.post_processor = processors.TemplateProcessing(
+            single=[texts[bos], "$A"], pair=[texts[bos], "$A", "$B:1"], special_tokens=[(texts[bos], bos)]
+        )
