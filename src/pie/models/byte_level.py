@@ -11,7 +11,7 @@ BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
 def byte_alphabet() -> dict[int, int]:
-    """Character -> byte, for `str.translate`: printable Latin-1 stands for itself, the rest from U+0100 on."""
+    """Character -> byte, for `str.translate`: printable Latin-1 stands for itself, others from U+0100."""
     printable = {
         *range(ord("!"), ord("~") + 1),
         *range(ord("¡"), ord("¬") + 1),

@@ -34,7 +34,7 @@ def gguf_details(file: GgufFile, engine: tokenizers.Tokenizer, version: str) -> 
         chat_template=checked_template(str(file.path), keys.text("tokenizer.chat_template")),
         bos_token=first_token(engine),
         stop_tokens=stop_tokens(engine, [token for token in ends if token is not None]),
-        template_tokens=texts,
+        template_tokens={name: text for name, text in texts.items() if text},
     )
 
 

@@ -3,7 +3,7 @@
 import errno
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -61,17 +61,14 @@ def disk_full(folder: Path, detail: str) -> OutOfResources:
 
 
 @contextmanager
-def writing_to(
-    folder: Path, free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
-) -> Iterator[None]:
+def writing_to(folder: Path) -> Iterator[None]:
     """Turns the operating system's complaints about `folder` into errors that say what to do."""
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise disk_full(folder, f"{megabytes(free(folder))} are free") from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise Unavailable(
-                f"cannot write to {error.filename or folder}: {error.strerror}; set PIE_HOME to a folder of yours"
-            ) from error
-        raise
+            raise disk_full(folder, "nothing more can be written") from error
+        place, reason = error.filename or folder, error.strerror or str(error)
+        raise Unavailable(
+            f"cannot use {place}: {reason}; set PIE_HOME to a folder you may write to"
+        ) from error

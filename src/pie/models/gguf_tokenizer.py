@@ -72,8 +72,8 @@ def gguf_tokenizer(file: GgufFile) -> tokenizers.Tokenizer:
     kind = keys.text("tokenizer.ggml.model")
     if kind != "gpt2":
         raise BadModel(
-            f"{origin}: its tokenizer is of kind {kind[:60]!r}; from GGUF files only 'gpt2' (byte-level BPE) is "
-            f"supported; use the model's safetensors folder with its tokenizer.json"
+            f"{origin}: its tokenizer is of kind {kind[:60]!r}; from GGUF files only 'gpt2' (byte-level "
+            f"BPE) is supported; use the model's safetensors folder with its tokenizer.json"
         )
     way = splitting(origin, keys.text("tokenizer.ggml.pre"))
     texts = strings(file, "tokenizer.ggml.tokens")
@@ -92,12 +92,12 @@ def merging(origin: str, texts: list[str], merges: list[str], way: Splitting) ->
     vocabulary = {text: index for index, text in enumerate(texts)}
     if len(vocabulary) != len(texts):
         raise BadModel(f"{origin}: its tokenizer has the same token twice")
-    pairs = [tuple(merge.split(" ")) for merge in merges]
-    for pair in pairs:
-        if len(pair) != 2 or not vocabulary.keys() >= {*pair, "".join(pair)}:
-            raise BadModel(
-                f"{origin}: its tokenizer merges {' '.join(pair)[:60]!r}, which is not in its vocabulary"
-            )
+    pairs = []
+    for merge in merges:
+        first, _, second = merge.partition(" ")
+        if not (first in vocabulary and second in vocabulary and first + second in vocabulary):
+            raise BadModel(f"{origin}: its tokenizer merges {merge[:60]!r}, which is not in its vocabulary")
+        pairs.append((first, second))
     return models.BPE(vocab=vocabulary, merges=pairs, ignore_merges=way.whole_words_first)
 
 

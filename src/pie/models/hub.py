@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import huggingface_hub
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from pie.core.errors import BadModel, NotFound, PieError, Unavailable
 from pie.core.progress import Progress, Step
@@ -148,10 +148,10 @@ def remote_files(info: Any) -> Iterable[RemoteFile]:
         yield RemoteFile(sibling.rfilename, sibling.size or 0, sha256)
 
 
-def bar_of(step: Step) -> type[tqdm]:
+def bar_of(step: Step) -> type[Any]:
     """The hub wants a class of bars: one that draws nothing and moves ours."""
 
-    class Bar(tqdm):
+    class Bar(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **options: Any) -> None:
             options.pop("name", None)
             super().__init__(*args, **{**options, "disable": True})

@@ -19,7 +19,13 @@ GGUF = ".gguf"
 
 def fetch_local(source: LocalSource, progress: Progress) -> Fetched:
     """Raises `BadModel` or `InvalidArgument` where the path holds nothing we can load."""
-    path = source.path
+    try:
+        return fetch_path(source.path, progress)
+    except OSError as error:
+        raise BadModel(f"cannot read {error.filename or source.path}: {error.strerror or error}") from error
+
+
+def fetch_path(path: Path, progress: Progress) -> Fetched:
     if path.is_dir():
         return fetch_folder(path, progress)
     if path.suffix in PICKLED:

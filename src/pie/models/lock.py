@@ -18,7 +18,7 @@ LONGEST_WAIT_SECONDS = 3600.0
 def locked(
     path: Path, owner: str, progress: Progress, longest_wait: float = LONGEST_WAIT_SECONDS
 ) -> Iterator[None]:
-    """Holds the lock file at `path`, waiting for `owner` to release it. Raises `Unavailable` after `longest_wait` seconds."""
+    """Holds the lock file at `path`. Raises `Unavailable` when `owner` keeps it for too long (seconds)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

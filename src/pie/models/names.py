@@ -15,7 +15,8 @@ def is_name(name: str) -> bool:
 def check_name(name: str) -> str:
     if not is_name(name):
         raise InvalidArgument(
-            f"{name!r} cannot be a model's name: use up to 96 lower-case letters, digits, dots, dashes and underscores"
+            f"{name!r} cannot be a model's name: use up to 96 lower-case letters, digits, dots, dashes "
+            f"and underscores"
         )
     return name
 

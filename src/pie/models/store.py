@@ -139,8 +139,8 @@ class ModelStore:
         there = self._open(name)
         if isinstance(there, StoredModel) and there.source != canonical(source):
             raise WrongState(
-                f"there is a model {name!r} already, from {there.source}; choose another name with --name, or "
-                f"remove it with `pie model rm {name}`"
+                f"there is a model {name!r} already, from {there.source}; choose another name with --name, "
+                f"or remove it with `pie model rm {name}`"
             )
 
     def _publish(self, workspace: Path, name: str) -> None:

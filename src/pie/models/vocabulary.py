@@ -19,7 +19,7 @@ class Vocabulary(msgspec.Struct):
 
 
 def make_vocabulary(origin: str, engine: tokenizers.Tokenizer, size: int) -> Vocabulary:
-    """For a model with `size` rows in its embedding. Raises `BadModel` where the tokenizer does not fit it."""
+    """For a model with `size` rows in its embedding. Raises `BadModel` where the tokenizer does not fit."""
     description = msgspec.json.decode(engine.to_str(), type=dict[str, Any])
     byte_level = has_part(description.get("decoder"), "ByteLevel")
     if not byte_level and not has_part(description.get("decoder"), "ByteFallback"):
