@@ -1,0 +1,110 @@
+"""The heart of the driver: executes passes on a Llama in torch."""
+
+import logging
+import time
+from pathlib import Path
+
+import torch
+
+from pie.core.driver import DriverSpec
+from pie.core.errors import Unavailable
+from pie.core.passes import Pass, PassResult
+from pie.core.progress import NoProgress, Progress
+from pie.inference.attention import TorchAttention
+from pie.inference.checks import find_fault
+from pie.inference.handlers.copy import copy_tokens
+from pie.inference.handlers.distribution import NotFinite, distributions
+from pie.inference.handlers.embed import embed_tokens
+from pie.inference.handlers.forward import Forward
+from pie.inference.handlers.fresh import clear_fresh_pages
+from pie.inference.handlers.mask import mask_pages
+from pie.inference.llama import Llama
+from pie.inference.prepared import PreparedWeights
+from pie.inference.rotary import Rotary
+from pie.inference.settings import InferenceSettings
+from pie.inference.storage import EmbStorage, PageStorage
+from pie.models import LlamaConfig, StoredModel, read_config
+
+log = logging.getLogger(__name__)
+
+
+class TorchExecutor:
+    """One model, one device. `prepared`: folder of the prepared weights (default: beside the model's folder,
+    `PIE_HOME/prepared`). Raises `Unavailable`, `OutOfResources` or `BadModel` when it cannot start."""
+
+    def __init__(
+        self,
+        model: StoredModel,
+        settings: InferenceSettings,
+        prepared: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        refuse_unknown(settings)
+        torch.set_num_threads(settings.threads)
+        config = read_config(model)
+        cache = PreparedWeights(prepared or model.folder.parent.parent / "prepared")
+        self._model = Llama(config, cache.load(model, config, progress or NoProgress()))
+        self._pages = PageStorage(config, settings.pages, settings.page_size, settings.embs)
+        self._embs = EmbStorage(settings.embs, config.hidden_size)
+        attention = TorchAttention(self._pages, config.heads)
+        self._forward = Forward(self._model, Rotary(config), attention, self._pages, self._embs)
+        self._spec = make_spec(config, settings)
+
+    @property
+    def spec(self) -> DriverSpec:
+        return self._spec
+
+    def execute(self, work: Pass) -> PassResult:
+        """Never raises for a fault of the pass, the model or the device: `error` says it."""
+        started = time.perf_counter()
+        fault = find_fault(work, self._spec)
+        if fault:
+            return failed(work, started, f"a bad pass: {fault}")
+        try:
+            with torch.inference_mode():
+                return self._run(work, started)
+        except NotFinite as error:
+            return failed(work, started, str(error))
+        except (RuntimeError, MemoryError, ArithmeticError, LookupError, ValueError, TypeError) as error:
+            log.exception("pass %d failed", work.number)
+            return failed(work, started, f"the driver failed: {type(error).__name__}: {error}")
+
+    def _run(self, work: Pass, started: float) -> PassResult:
+        clear_fresh_pages(work, self._pages)
+        copy_tokens(work, self._pages)
+        mask_pages(work, self._pages)
+        embed_tokens(work, self._model, self._embs)
+        self._forward.run(work)
+        answers = distributions(work, self._model, self._embs)
+        return PassResult(
+            work.number,
+            time.perf_counter() - started,
+            answers.top_tokens,
+            answers.top_probs,
+            answers.top_starts,
+            answers.chosen_logprobs,
+            answers.entropies,
+        )
+
+
+def failed(work: Pass, started: float, error: str) -> PassResult:
+    return PassResult(work.number, time.perf_counter() - started, error=error)
+
+
+def refuse_unknown(settings: InferenceSettings) -> None:
+    if settings.precision != "fp32":
+        raise Unavailable(f"precision {settings.precision!r} is not offered; use 'fp32'")
+    if settings.device != "cpu":
+        raise Unavailable(f"device {settings.device!r} is not offered; use 'cpu'")
+
+
+def make_spec(config: LlamaConfig, settings: InferenceSettings) -> DriverSpec:
+    return DriverSpec(
+        page_size=settings.page_size,
+        pages=settings.pages,
+        embs=settings.embs,
+        vocabulary_size=config.vocabulary_size,
+        context_length=config.context_length,
+        precision=settings.precision,
+        device=settings.device,
+    )

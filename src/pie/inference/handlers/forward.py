@@ -1,0 +1,49 @@
+"""All segments of a pass through the model, as one flat batch."""
+
+import numpy as np
+import torch
+
+from pie.core.passes import Pass
+from pie.inference.attention import Attention
+from pie.inference.batch import Batch, batch, rows
+from pie.inference.llama import Llama
+from pie.inference.rotary import Rotary
+from pie.inference.storage import EmbStorage, PageStorage
+from pie.inference.visibility import View, look
+
+
+class Forward:
+    def __init__(
+        self, model: Llama, rotary: Rotary, attention: Attention, pages: PageStorage, embs: EmbStorage
+    ) -> None:
+        self._model = model
+        self._rotary = rotary
+        self._attention = attention
+        self._pages = pages
+        self._embs = embs
+
+    def run(self, work: Pass) -> None:
+        """Hidden states to their slots; keys and values to their targets, last, when nothing can fail."""
+        if not work.inputs:
+            return
+        columns = batch(work)
+        positions = self._embs.positions[columns.inputs]
+        view = look(columns, positions, self._pages)
+        self._attention.begin(view)
+        hidden = self._model.hidden(
+            self._embs.read(columns.inputs), self._rotary.turns(positions), self._attention
+        )
+        self._keep_outputs(work, hidden, view)
+        self._keep_tokens(columns, view)
+
+    def _keep_outputs(self, work: Pass, hidden: torch.Tensor, view: View) -> None:
+        indices, slots = rows(work.outputs, 2).T.copy()
+        self._embs.write(slots, hidden.index_select(0, torch.from_numpy(indices)), view.positions[indices])
+
+    def _keep_tokens(self, columns: Batch, view: View) -> None:
+        stored = np.flatnonzero(columns.targets >= 0)
+        targets, places = columns.targets[stored], view.places[stored]
+        late = targets != places
+        if late.any():
+            self._pages.copy_slots(places[late], targets[late])
+        self._pages.positions[targets] = view.positions[stored]

@@ -1,0 +1,46 @@
+"""Rotary positions as complex numbers: one multiplication turns queries and keys."""
+
+import math
+
+import torch
+
+from pie.inference.storage import Ints
+from pie.models import LlamaConfig, RopeScaling
+
+
+class Rotary:
+    """Turns the pair (2i, 2i + 1) of a head by position × frequency i. (Checkpoints pair i with
+    i + head_dim / 2: prepared weights have the rows of queries and keys reordered.)"""
+
+    def __init__(self, config: LlamaConfig) -> None:
+        self._frequencies = frequencies(config)
+
+    def turns(self, positions: Ints) -> torch.Tensor:
+        """Complex [inputs, 1, head_dim / 2], of length one."""
+        angles = torch.from_numpy(positions).float()[:, None, None] * self._frequencies
+        return torch.polar(torch.ones_like(angles), angles)
+
+
+def frequencies(config: LlamaConfig) -> torch.Tensor:
+    """[head_dim / 2], radians a token."""
+    exponents = torch.arange(0, config.head_dim, 2, dtype=torch.int64).float() / config.head_dim
+    base = 1.0 / (config.rope_theta**exponents)
+    return scaled(base, config.rope_scaling) if config.rope_scaling else base
+
+
+def scaled(base: torch.Tensor, scaling: RopeScaling) -> torch.Tensor:
+    if scaling.kind == "linear":
+        return base / scaling.factor
+    if scaling.kind == "factors":
+        return base / torch.tensor(scaling.factors)
+    return scaled_by_wave_length(base, scaling)
+
+
+def scaled_by_wave_length(base: torch.Tensor, scaling: RopeScaling) -> torch.Tensor:
+    """As in Llama 3.1: long waves are stretched, short ones kept, those between blended."""
+    waves = 2 * math.pi / base
+    low, high = scaling.low_freq_factor, scaling.high_freq_factor
+    blend = (scaling.original_context_length / waves - low) / (high - low)
+    blended = (1 - blend) * base / scaling.factor + blend * base
+    stretched = torch.where(waves > scaling.original_context_length / low, base / scaling.factor, blended)
+    return torch.where(waves < scaling.original_context_length / high, base, stretched)

@@ -1,0 +1,23 @@
+"""What the operator decides about a driver."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceSettings:
+    page_size: int = 16
+    """Tokens in one key-value page."""
+    pages: int = 4096
+    embs: int = 32768
+    threads: int = 2
+    precision: str = "fp32"
+    device: str = "cpu"
+    pass_seconds: float = 300.0
+    """A pass that takes longer counts as hung: the driver is killed and restarted."""
+    start_seconds: float = 600.0
+    """A driver that is not ready by then has failed to start (the first start prepares the weights)."""
+    restarts: int = 5
+    """Restarts within `restart_window_seconds` before the supervisor gives up."""
+    restart_window_seconds: float = 60.0
+    restart_delay_seconds: float = 0.1
+    """Pause before the first restart; doubles with each further one in the window, up to 5 seconds."""

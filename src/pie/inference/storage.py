@@ -1,0 +1,104 @@
+"""What lives on the device between passes: key-value pages and embedding slots."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pie.models import LlamaConfig
+
+Ints = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+
+NOT_WRITTEN = -1
+
+
+def lazy_zeros(*shape: int) -> torch.Tensor:
+    """Zeros that take memory only once they are touched: an idle driver stays small, and what was never
+    written is finite."""
+    return torch.from_numpy(np.zeros(shape, np.float32))
+
+
+class PageStorage:
+    """Keys and values of every layer in pages, and what is known about each token slot.
+
+    `cells` is [pages, layers, 2, page_size, kv_heads, head_dim]: all of a page lies together, so that little
+    memory is touched and a page moves as one block. Slot `s` is token `s % page_size` of page
+    `s // page_size`. After the `pages` that others may name come a page that stays zero (`zero_slot`, for
+    padding) and scratch slots (`scratch_slot` on), for inputs of a pass that are not stored.
+    """
+
+    def __init__(self, config: LlamaConfig, pages: int, page_size: int, scratch: int) -> None:
+        self.page_size = page_size
+        self.pages = pages
+        self.layers = config.layers
+        self.kv_heads = config.kv_heads
+        self.head_dim = config.head_dim
+        self.zero_slot = pages * page_size
+        self.scratch_slot = self.zero_slot + page_size
+        total = pages + 1 + -(-scratch // page_size)
+        self.cells = lazy_zeros(total, self.layers, 2, page_size, self.kv_heads, self.head_dim)
+        self.positions: Ints = np.full(pages * page_size, NOT_WRITTEN, np.int32)
+        self.visible: Bools = np.ones(pages * page_size, np.bool_)
+        self._stride = self.layers * 2 * page_size
+        self._rows = total * self._stride - (2 * self.layers - 1) * page_size
+
+    def rows(self, slots: Ints) -> Ints:
+        """Row of each slot in the views below: the same in every layer, for keys and for values."""
+        pages, offsets = np.divmod(slots, np.int32(self.page_size))
+        return (pages * self._stride + offsets).astype(np.int32)
+
+    def keys(self, layer: int) -> torch.Tensor:
+        """[rows, kv_heads, head_dim], a view."""
+        return self._view(2 * layer)
+
+    def values(self, layer: int) -> torch.Tensor:
+        """[rows, kv_heads, head_dim], a view."""
+        return self._view(2 * layer + 1)
+
+    def _view(self, part: int) -> torch.Tensor:
+        # One window over the whole storage, shifted by whole blocks: a slot has one row number everywhere.
+        width = self.kv_heads * self.head_dim
+        flat = self.cells.view(-1)[part * self.page_size * width :]
+        return flat[: self._rows * width].view(self._rows, self.kv_heads, self.head_dim)
+
+    def clear(self, pages: Ints) -> None:
+        """The tokens of `pages` count as not written and can be seen once they are."""
+        self.positions.reshape(-1, self.page_size)[pages] = NOT_WRITTEN
+        self.visible.reshape(-1, self.page_size)[pages] = True
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copies `length` slots (within one page each): keys, values, position, written, visible."""
+        page, offset = divmod(source, self.page_size)
+        to_page, to_offset = divmod(target, self.page_size)
+        block = self.cells[page, :, :, offset : offset + length]
+        self.cells[to_page, :, :, to_offset : to_offset + length] = block.clone() if page == to_page else block
+        self.positions[target : target + length] = self.positions[source : source + length].copy()
+        self.visible[target : target + length] = self.visible[source : source + length].copy()
+
+    def copy_slots(self, sources: Ints, targets: Ints) -> None:
+        """Copies keys and values of single slots, all layers."""
+        from_pages, from_offsets = np.divmod(sources, np.int32(self.page_size))
+        to_pages, to_offsets = np.divmod(targets, np.int32(self.page_size))
+        moved = self.cells[from_pages, :, :, from_offsets]
+        self.cells[to_pages, :, :, to_offsets] = moved
+
+    def show(self, page: int, bits: int) -> None:
+        """Bit i of `bits` says whether token i of the page can be seen."""
+        start = page * self.page_size
+        self.visible[start : start + self.page_size] = (bits >> np.arange(self.page_size)) & 1
+
+
+class EmbStorage:
+    """Embedding slots: what goes into the model and the hidden states that come out. [embs, hidden]."""
+
+    def __init__(self, embs: int, hidden: int) -> None:
+        self.vectors = lazy_zeros(embs, hidden)
+        self.positions: Ints = np.zeros(embs, np.int32)
+
+    def write(self, slots: Ints, vectors: torch.Tensor, positions: Ints) -> None:
+        self.vectors.index_copy_(0, torch.from_numpy(slots).long(), vectors)
+        self.positions[slots] = positions
+
+    def read(self, slots: Ints) -> torch.Tensor:
+        """[len(slots), hidden], a copy."""
+        return self.vectors.index_select(0, torch.from_numpy(slots))
