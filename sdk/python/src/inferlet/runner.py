@@ -1,0 +1,179 @@
+"""Runs one program from its source text: what the runner guest does between its start and its result.
+
+A program has a function `main`, ordinary or `async`, whose parameters are its command-line options; or it is
+a script, in which `await` may stand at the top level; or the launcher names a function (`entry`) to be
+called with JSON arguments.
+"""
+
+import ast
+import asyncio
+import inspect
+import json
+import random
+import sys
+import types
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+from inferlet import raw
+from inferlet.logs import LogStream
+from inferlet.loop import EventLoop
+from inferlet.loops import NoteLoop, watch_loops
+from inferlet.options import HelpWanted, UsageError, read_options
+from inferlet.sampling import random_seed
+from inferlet.tracebacks import format_error, show_source
+
+T = TypeVar("T")
+
+MODULE_NAME = "inferlet_program"
+"""`__name__` of a program: not "__main__", for its `main` is called anyway."""
+
+
+class Program(Protocol):
+    """The WIT record `program`."""
+
+    @property
+    def filename(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def first_line(self) -> int: ...
+    @property
+    def entry(self) -> str | None: ...
+
+
+class ProgramFailed(Exception):
+    """The program raised, does not parse, or was started wrongly. The text is for the launcher: a traceback,
+    or `usage: ...` where the options were wrong; the last line is the message."""
+
+
+def run_program(program: Program, args: Sequence[str], note_loop: NoteLoop | None = None) -> str:
+    """Executes a program and returns its result as text; raises `ProgramFailed`.
+
+    `note_loop` is told the lines of loops that the program enters.
+    """
+    random.seed(random_seed())  # the interpreter's snapshot would give every program the same numbers
+    with _printing_to_log(), _asyncio_on_our_loop():
+        try:
+            return _run(program, args, note_loop)
+        except HelpWanted as wanted:
+            return str(wanted)
+        except UsageError as wrong:
+            raise ProgramFailed(str(wrong)) from None
+        except SystemExit as stop:
+            return _exit_text(stop)
+        except BaseException as error:
+            raise ProgramFailed(format_error(error, program.filename)) from None
+
+
+def _run(program: Program, args: Sequence[str], note_loop: NoteLoop | None) -> str:
+    padded = "\n" * (program.first_line - 1) + program.text
+    show_source(program.filename, padded)
+    code: types.CodeType = compile(
+        padded, program.filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
+    )
+    if note_loop is not None:
+        watch_loops(code, note_loop)
+    module = types.ModuleType(MODULE_NAME)
+    module.__dict__["__file__"] = program.filename
+    sys.modules[MODULE_NAME] = module
+    script = eval(code, module.__dict__)
+    if inspect.iscoroutine(script):
+        run_in_loop(script)
+    if program.entry is not None:
+        return _call_entry(module, program.entry, args)
+    main = module.__dict__.get("main")
+    return "" if main is None else _result_text(_call(main, read_options(main, args, program.filename)))
+
+
+def _call(function: Callable[..., Any], keywords: dict[str, Any], positional: Sequence[Any] = ()) -> Any:
+    value = function(*positional, **keywords)
+    return run_in_loop(value) if inspect.iscoroutine(value) else value
+
+
+def _call_entry(module: types.ModuleType, entry: str, args: Sequence[str]) -> str:
+    """Calls a function with `{"args": [...], "kwargs": {...}}` and gives its result as JSON."""
+    function = module.__dict__.get(entry)
+    if not callable(function):
+        raise UsageError(f"the program has no function {entry!r}")
+    arguments = json.loads(args[0]) if args else {}
+    value = _call(function, arguments.get("kwargs", {}), arguments.get("args", ()))
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError) as failure:
+        raise UsageError(
+            f"{entry} returned {value!r}, which JSON cannot carry ({failure}); return text, numbers, lists "
+            "or dictionaries"
+        ) from None
+
+
+def _result_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def _exit_text(stop: SystemExit) -> str:
+    """`sys.exit()` and `sys.exit(0)` end well, another code or a text is a failure."""
+    if stop.code in (None, 0):
+        return ""
+    text = stop.code if isinstance(stop.code, str) else f"the program ended with exit code {stop.code}"
+    raise ProgramFailed(text) from None
+
+
+def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine to its end, then whatever it left behind: tasks are cancelled, generators closed."""
+    loop = EventLoop()
+    try:
+        return loop.run_until_complete(main)
+    finally:
+        try:
+            _cancel_tasks(loop)
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
+
+
+def _cancel_tasks(loop: EventLoop) -> None:
+    tasks = sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
+    if not tasks:
+        return
+    names = ", ".join(task.get_name() for task in tasks)
+    raw.log(f"warning: cancelled at the end, because nobody awaited them: {names}\n", error=True)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            loop.call_exception_handler({"message": f"{task.get_name()} failed", "exception": error})
+
+
+@contextmanager
+def _asyncio_on_our_loop() -> Iterator[None]:
+    """`asyncio.run` in a program whose `main` is not `async` gets a loop that works in the sandbox."""
+    before = asyncio.events.new_event_loop
+    asyncio.events.new_event_loop = EventLoop
+    try:
+        yield
+    finally:
+        asyncio.events.new_event_loop = before
+
+
+@contextmanager
+def _printing_to_log() -> Iterator[None]:
+    output = LogStream(raw.log)
+    errors = LogStream(lambda text: raw.log(text, error=True))
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = output, errors
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+        output.flush()
+        errors.flush()

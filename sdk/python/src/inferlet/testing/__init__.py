@@ -1,0 +1,17 @@
+"""Runs programs without a server and without WebAssembly, in milliseconds.
+
+    from inferlet.testing import FakeHost, run, scripted
+
+    def test_hello():
+        outcome = run("inferlets/hello/hello.py")
+        assert outcome.text == "..."
+
+The fake keeps the contract's rules (ids, pages, positions, copies) and answers with a model that is a plain
+function: given these tokens, these probabilities come next. Time is virtual; nothing ever sleeps.
+"""
+
+from inferlet.testing.answers import Answer, alphabet, scripted
+from inferlet.testing.host import FakeHost
+from inferlet.testing.programs import Outcome, SourceText, run
+
+__all__ = ["Answer", "FakeHost", "Outcome", "SourceText", "alphabet", "run", "scripted"]
