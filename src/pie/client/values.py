@@ -1,0 +1,33 @@
+"""Which Python values can travel as JSON and come out the same."""
+
+import math
+from collections.abc import Iterable
+
+PLAIN = (str, int, bool, type(None))
+
+
+def why_not_json(value: object, place: str) -> str | None:
+    """None if `value` is JSON-like: None, bool, int, finite float, str, and lists, tuples and string-keyed
+    dicts of these. Else what is wrong, naming the place: `options["seed"] is a set`."""
+    if type(value) in PLAIN:
+        return None
+    if type(value) is float:
+        return None if math.isfinite(value) else f"{place} is {value}, which JSON cannot say"
+    if type(value) in (list, tuple):
+        return first(why_not_json(item, f"{place}[{i}]") for i, item in enumerate(value))  # type: ignore[arg-type, call-overload]
+    if isinstance(value, dict) and type(value) is dict:
+        return why_not_dict(value, place)
+    return f"{place} is of type {type(value).__name__}"
+
+
+def why_not_dict(value: dict[object, object], place: str) -> str | None:
+    for key, item in value.items():
+        if type(key) is not str:
+            return f"{place} has the key {key!r}, which is not a string"
+        if problem := why_not_json(item, f"{place}[{key!r}]"):
+            return problem
+    return None
+
+
+def first(problems: Iterable[str | None]) -> str | None:
+    return next((problem for problem in problems if problem), None)
