@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import huggingface_hub
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from pie.core.errors import BadModel, NotFound, PieError, Unavailable
 from pie.core.progress import Progress, Step
-from pie.models.disk import check_space, hash_file
+from pie.models.disk import FULL, check_space, hash_file
 from pie.models.hf_config import read_json
 from pie.models.local import GGUF, INDEX, SINGLE, shard_names
 from pie.models.names import name_from
@@ -44,7 +43,6 @@ class RemoteFile:
 class Repository:
     """What a repository held at one commit."""
 
-    name: str
     commit: str
     files: dict[str, RemoteFile]
 
@@ -57,11 +55,10 @@ def fetch_repository(
     Raises `Unavailable` without a network, `NotFound`, `InvalidArgument` (only pickled weights, or several
     GGUFs), `BadModel` for a download with the wrong SHA-256.
     """
-    hub = Hub(workspace, progress, endpoint)
-    with translated(source):
-        repository = hub.look_up(source)
-        fetch = hub.fetch_gguf if source.file or not has_safetensors(repository) else hub.fetch_safetensors
-        fetched = fetch(source, repository)
+    hub = Hub(source, workspace, progress, endpoint)
+    repository = hub.look_up()
+    by_file = source.file or not has_safetensors(repository)
+    fetched = hub.fetch_gguf(repository) if by_file else hub.fetch_safetensors(repository)
     shutil.rmtree(workspace / ".cache", ignore_errors=True)
     return fetched
 
@@ -73,21 +70,22 @@ def has_safetensors(repository: Repository) -> bool:
 class Hub:
     """Downloads into one workspace."""
 
-    def __init__(self, workspace: Path, progress: Progress, endpoint: str | None) -> None:
+    def __init__(self, source: HubSource, workspace: Path, progress: Progress, endpoint: str | None) -> None:
+        self._source = source
         self._workspace = workspace
         self._progress = progress
         self._endpoint = endpoint
 
-    def look_up(self, source: HubSource) -> Repository:
-        with self._progress.start(f"Looking for {source.repository}"):
+    def look_up(self) -> Repository:
+        source = self._source
+        with self._progress.start(f"Looking for {source.repository}"), calling_hub(source):
             info = huggingface_hub.HfApi(endpoint=self._endpoint).model_info(
                 source.repository, revision=source.revision, files_metadata=True
             )
-        return Repository(
-            source.repository, info.sha or "main", {file.name: file for file in remote_files(info)}
-        )
+        return Repository(info.sha or "main", {file.name: file for file in remote_files(info)})
 
-    def fetch_gguf(self, source: HubSource, repository: Repository) -> Fetched:
+    def fetch_gguf(self, repository: Repository) -> Fetched:
+        source = self._source
         names = sorted(name for name in repository.files if name.endswith(GGUF))
         if not names:
             raise nothing_to_load(source, repository)
@@ -97,7 +95,7 @@ class Hub:
         file = describe_file(path, digest, self._workspace)
         return Fetched(name_from(path.stem), "gguf", (file,), self._workspace, repository.commit[:12])
 
-    def fetch_safetensors(self, source: HubSource, repository: Repository) -> Fetched:
+    def fetch_safetensors(self, repository: Repository) -> Fetched:
         for name in JSON_FILES:
             if name in repository.files:
                 self._download(repository, name)
@@ -107,14 +105,14 @@ class Hub:
         files = tuple(
             describe_file(self._workspace / name, digest, self._workspace) for name, digest in digests.items()
         )
-        name = name_from(source.repository.partition("/")[2])
+        name = name_from(self._source.repository.partition("/")[2])
         return Fetched(name, "safetensors", files, self._workspace, repository.commit[:12])
 
     def _shards(self, repository: Repository) -> list[str]:
         if SINGLE in repository.files:
             return [SINGLE]
         if INDEX not in repository.files:
-            raise BadModel(f"hf:{repository.name} has neither {SINGLE} nor {INDEX}")
+            raise BadModel(f"hf:{self._source.repository} has neither {SINGLE} nor {INDEX}")
         self._download(repository, INDEX)
         index = self._workspace / INDEX
         return shard_names(index, read_json(index), repository.files)
@@ -123,9 +121,10 @@ class Hub:
         """SHA-256 of the file, which lies in the workspace afterwards."""
         file = repository.files[name]
         check_space(self._workspace, file.size_bytes)
-        with self._progress.start(f"Downloading {name}", file.size_bytes or None) as step:
+        label = f"Downloading {name}"
+        with self._progress.start(label, file.size_bytes or None) as step, calling_hub(self._source):
             huggingface_hub.hf_hub_download(
-                repository.name,
+                self._source.repository,
                 name,
                 revision=repository.commit,
                 local_dir=self._workspace,
@@ -137,13 +136,15 @@ class Hub:
             digest = hash_file(path, step)
         if file.sha256 and digest != file.sha256:
             raise BadModel(
-                f"hf:{repository.name}: {name} arrived damaged (its SHA-256 is another); pull it again"
+                f"hf:{self._source.repository}: {name} arrived damaged (wrong SHA-256); pull it again"
             )
         return digest
 
 
 def remote_files(info: Any) -> Iterable[RemoteFile]:
     for sibling in info.siblings or []:
+        if ".." in sibling.rfilename or sibling.rfilename.startswith("/"):
+            continue
         sha256 = sibling.lfs.sha256 if sibling.lfs else ""
         yield RemoteFile(sibling.rfilename, sibling.size or 0, sha256)
 
@@ -170,28 +171,35 @@ def nothing_to_load(source: HubSource, repository: Repository) -> PieError:
 
 
 @contextmanager
-def translated(source: HubSource) -> Iterator[None]:
-    """The hub's errors, told in ours. Its connection errors are `OSError`s or httpx's own."""
-    errors = huggingface_hub.errors
-    name = f"hf:{source.repository}"
+def calling_hub(source: HubSource) -> Iterator[None]:
+    """Tells the hub's errors in our words. Only calls of the hub belong inside: whatever else it raises
+    comes from its HTTP library, which is another one from version to version."""
     try:
         yield
-    except errors.GatedRepoError as error:
-        raise Unavailable(
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise explain(error, source) from error
+    except Exception as error:
+        raise explain(error, source) from error
+
+
+def explain(error: Exception, source: HubSource) -> PieError:
+    errors, name = huggingface_hub.errors, f"hf:{source.repository}"
+    if isinstance(error, errors.GatedRepoError):
+        return Unavailable(
             f"{name} wants you to accept its terms first: do so on its page, then set HF_TOKEN"
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise NotFound(f"the hub has no {name} (or it is private: set HF_TOKEN)") from error
-    except (errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError) as error:
-        raise NotFound(
-            f"{name} has no revision {source.revision or 'main'!r}, or a file went away"
-        ) from error
-    except errors.HFValidationError as error:
-        raise NotFound(f"{name} is not a name of a repository: {error}") from error
-    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, httpx.TransportError) as error:
-        raise Unavailable(
-            f"no network: cannot reach the hub to fetch {name}; check the connection, or pull files that are "
-            f"on this machine: pie model pull FOLDER"
-        ) from error
-    except errors.HfHubHTTPError as error:
-        raise Unavailable(f"the hub could not serve {name}: {str(error).splitlines()[0][:300]}") from error
+        )
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return NotFound(f"the hub has no {name} (or it is private: set HF_TOKEN)")
+    if isinstance(error, errors.RevisionNotFoundError | errors.RemoteEntryNotFoundError):
+        return NotFound(f"{name} has no revision {source.revision or 'main'!r}, or a file went away")
+    if isinstance(error, errors.HFValidationError):
+        return NotFound(f"{name} is not a name of a repository: {error}")
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
+    if isinstance(error, errors.HfHubHTTPError):
+        return Unavailable(f"the hub could not serve {name}: {reason}")
+    return Unavailable(
+        f"no network: cannot reach the hub to fetch {name} ({reason}); check the connection, or pull files "
+        f"that are on this machine: pie model pull FOLDER"
+    )
