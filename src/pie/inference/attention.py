@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import embedding_bag, scaled_dot_product_attention
 
 from pie.inference.sparse import csr, silence_notice
-from pie.inference.storage import Ints, PageStorage
+from pie.inference.storage import Bools, Ints, PageStorage
 from pie.inference.visibility import Block, Rows, View
 
 HIDDEN = -1e30
@@ -151,7 +151,7 @@ class TorchAttention:
 
     def _block(self, block: Block) -> BlockPlan:
         mask = block.mask
-        blind = ~mask.any(1)
+        blind: Bools = ~np.any(mask, 1)
         if blind.any():
             mask = mask | blind[:, None]
         fold = self._group > 1 and len(mask) <= FOLD_QUERIES

@@ -1,6 +1,6 @@
 """Is a pass in bounds? Looked at before anything is touched, so that a bad one harms nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 
 import numpy as np
 
@@ -32,9 +32,9 @@ def shape_faults(work: Pass) -> Iterator[str]:
     yield from same_length("embed_tokens", work.embed_tokens, work.embed_positions, work.embed_slots)
     yield from same_length("inputs", work.inputs, work.targets)
     yield from same_length("dist_slots", work.dist_slots, work.dist_top_k)
-    for name, values, width in (("copies", work.copies, 5), ("page_masks", work.page_masks, 2), ("outputs", work.outputs, 2)):
-        if len(values) % width:
-            yield f"{name}: {len(values)} numbers are not rows of {width}"
+    yield from row_faults("copies", work.copies, 5)
+    yield from row_faults("page_masks", work.page_masks, 2)
+    yield from row_faults("outputs", work.outputs, 2)
     yield from mask_faults(work, segments)
 
 
@@ -99,6 +99,11 @@ def ragged(name: str, values: object, starts: object, count: int | None = None) 
         yield f"{name}: its rows do not cover its {size} values"
     elif count is not None and len(edges) - 1 != count:
         yield f"{name}: {len(edges) - 1} rows instead of {count}"
+
+
+def row_faults(name: str, values: Sized, width: int) -> Iterator[str]:
+    if len(values) % width:
+        yield f"{name}: {len(values)} numbers are not rows of {width}"
 
 
 def same_length(name: str, *columns: object) -> Iterator[str]:

@@ -23,7 +23,8 @@ from pie.inference.prepared import PreparedWeights
 from pie.inference.rotary import Rotary
 from pie.inference.settings import InferenceSettings
 from pie.inference.storage import EmbStorage, PageStorage
-from pie.models import LlamaConfig, StoredModel, read_config
+from pie.inference.wire import WorkerOptions
+from pie.models import LlamaConfig, StoredModel, open_model, read_config
 
 log = logging.getLogger(__name__)
 
@@ -108,3 +109,9 @@ def make_spec(config: LlamaConfig, settings: InferenceSettings) -> DriverSpec:
         precision=settings.precision,
         device=settings.device,
     )
+
+
+def open_executor(options: WorkerOptions, progress: Progress) -> TorchExecutor:
+    """What the driver process runs."""
+    model = open_model(Path(options.model_folder))
+    return TorchExecutor(model, options.settings, Path(options.home) / "prepared", progress)

@@ -42,6 +42,11 @@ class PageStorage:
         self._stride = self.layers * 2 * page_size
         self._rows = total * self._stride - (2 * self.layers - 1) * page_size
 
+    def slots(self, pages: Ints) -> Ints:
+        """[pages, page_size]"""
+        every = np.arange(self.page_size, dtype=np.int32)
+        return np.add.outer(pages * self.page_size, every).astype(np.int32, copy=False)
+
     def rows(self, slots: Ints) -> Ints:
         """Row of each slot in the views below: the same in every layer, for keys and for values."""
         pages, offsets = np.divmod(slots, np.int32(self.page_size))
@@ -71,7 +76,9 @@ class PageStorage:
         page, offset = divmod(source, self.page_size)
         to_page, to_offset = divmod(target, self.page_size)
         block = self.cells[page, :, :, offset : offset + length]
-        self.cells[to_page, :, :, to_offset : to_offset + length] = block.clone() if page == to_page else block
+        if page == to_page:
+            block = block.clone()
+        self.cells[to_page, :, :, to_offset : to_offset + length] = block
         self.positions[target : target + length] = self.positions[source : source + length].copy()
         self.visible[target : target + length] = self.visible[source : source + length].copy()
 

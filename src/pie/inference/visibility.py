@@ -9,6 +9,7 @@ Segments of one input (decoding) become `Rows`: each sees just a list of slots. 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,8 +67,8 @@ def choose_places(targets: Ints, pages: PageStorage) -> Ints:
 
 
 def read_slots(batch: Batch, pages: PageStorage) -> tuple[Ints, Bools, Ints]:
-    """[read pages, page_size] slots, whether a token can be seen there; and the segment of each read page."""
-    slots = batch.read_pages[:, None] * np.int32(pages.page_size) + np.arange(pages.page_size, dtype=np.int32)
+    """[read pages, page_size] slots, whether a token can be seen there; and each page's segment."""
+    slots = pages.slots(batch.read_pages)
     owners = np.repeat(np.arange(batch.segments, dtype=np.int32), np.diff(batch.read_starts))
     seen = (pages.positions[slots] >= 0) & pages.visible[slots]
     hide_overwritten(batch, pages, slots, seen, owners)
@@ -105,8 +106,9 @@ class MaskRows:
         inputs = int(batch.input_starts[segment + 1] - batch.input_starts[segment])
         read = int(batch.read_starts[segment + 1] - batch.read_starts[segment]) * self._page_size
         mask = np.zeros((inputs, read + inputs), np.bool_)
-        for row in range(inputs):
-            fill_runs(mask[row], batch.mask_runs[batch.mask_starts[first + row] : batch.mask_starts[first + row + 1]])
+        edges = batch.mask_starts[first : first + inputs + 1].tolist()
+        for row, (start, stop) in enumerate(pairwise(edges)):
+            fill_runs(mask[row], batch.mask_runs[start:stop])
         return mask
 
 

@@ -1,0 +1,158 @@
+"""One life of a driver process: from its start to its end, with its passes in flight."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import zmq
+
+from pie.core import errors
+from pie.core.driver import DriverSpec
+from pie.core.errors import PieError, Unavailable
+from pie.core.passes import Pass, PassResult
+from pie.core.progress import Progress, Step
+from pie.inference.channel import Channel
+from pie.inference.child import Child, start_child
+from pie.inference.settings import InferenceSettings
+from pie.inference.wire import (
+    Advanced,
+    Began,
+    Done,
+    Ended,
+    FromDriver,
+    Ready,
+    Refused,
+    Wire,
+    WorkerOptions,
+    pass_result,
+)
+
+
+class Life:
+    """A process, its channel and what is under way. Breaks when a pass hangs or an answer makes no sense."""
+
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        settings: InferenceSettings,
+        progress: Progress,
+        done: Callable[[PassResult], None],
+    ) -> None:
+        self._settings = settings
+        self._progress = progress
+        self._done = done
+        self._wire = Wire()
+        self._steps: dict[int, Step] = {}
+        self._in_flight: deque[int] = deque()
+        self._limit: asyncio.TimerHandle | None = None
+        self._reason = ""
+        self._loop = asyncio.get_running_loop()
+        self._ready: asyncio.Future[DriverSpec] = self._loop.create_future()
+        self._channel = Channel(context, self._receive)
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child else None
+
+    @property
+    def address(self) -> str:
+        return self._channel.address
+
+    async def start(self, options: WorkerOptions) -> DriverSpec:
+        """Raises the driver's own reason, or `Unavailable` with its last words."""
+        self._child = child = await start_child(options)
+        seconds = self._settings.start_seconds
+        either: set[asyncio.Future[Any]] = {self._ready, child.ended}
+        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        self._channel.drain()
+        if self._ready.done():
+            return self._ready.result()
+        if child.ended.done():
+            last_words = f"{child.ended.result()}\n{child.last_lines}".rstrip()
+            raise Unavailable(f"the driver did not start: {last_words}")
+        raise Unavailable(f"the driver was not ready within {seconds:g} seconds")
+
+    def submit(self, work: Pass) -> None:
+        self._channel.send(self._wire.encode_pass(work))
+        self._in_flight.append(work.number)
+        if self._limit is None:
+            self._watch()
+
+    async def wait_ended(self) -> str:
+        """Why it ended; answers that it still gave have been handed over."""
+        if self._child is None:
+            return "it was never started"
+        reason = await asyncio.shield(self._child.ended)
+        self._channel.drain()
+        return self._reason or reason
+
+    async def close(self) -> None:
+        """Idempotent; the process, the socket and its file are gone afterwards."""
+        self._stop_watch()
+        for step in self._steps.values():
+            step.finish()
+        self._steps.clear()
+        self._channel.close()
+        if self._child is not None:
+            await self._child.close()
+        if self._ready.done() and not self._ready.cancelled():
+            self._ready.exception()  # nobody may have asked
+
+    def _watch(self) -> None:
+        self._limit = self._loop.call_later(self._settings.pass_seconds, self._hung)
+
+    def _stop_watch(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def _hung(self) -> None:
+        self._break(f"pass {self._in_flight[0]} took longer than {self._settings.pass_seconds:g} seconds")
+
+    def _break(self, reason: str) -> None:
+        self._reason = self._reason or reason
+        if self._child is not None:
+            self._child.kill()
+
+    def _receive(self, data: bytes) -> None:
+        if self._reason:
+            return
+        try:
+            self._handle(self._wire.decode(data))
+        except (msgspec.MsgspecError, ValueError) as error:
+            self._break(f"it sent something that is not a message ({error})")
+
+    def _handle(self, message: FromDriver) -> None:
+        match message:
+            case Done():
+                self._finish(message)
+            case Began(step, label, total):
+                self._steps[step] = self._progress.start(label, total)
+            case Advanced(step, amount):
+                self._steps[step].advance(amount)
+            case Ended(step):
+                self._steps.pop(step).finish()
+            case Ready(spec):
+                self._ready.set_result(spec)
+            case Refused():
+                self._ready.set_exception(error_of(message))
+
+    def _finish(self, message: Done) -> None:
+        if not self._in_flight or self._in_flight[0] != message.number:
+            self._break(f"it answered pass {message.number}, which is not the next")
+            return
+        self._in_flight.popleft()
+        self._stop_watch()
+        if self._in_flight:
+            self._watch()
+        self._done(pass_result(message))
+
+
+def error_of(message: Refused) -> PieError:
+    kind = getattr(errors, message.error, Unavailable)
+    if not (isinstance(kind, type) and issubclass(kind, PieError)):
+        kind = Unavailable
+    return kind(message.message)

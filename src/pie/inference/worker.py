@@ -1,0 +1,173 @@
+"""The driver process: `python -m pie.inference.worker OPTIONS` (JSON). Started by `DriverProcess` only.
+
+It executes passes in order and sends results, and ends by itself when its host is gone: the host holds the
+other end of its standard input.
+"""
+
+import importlib
+import logging
+import os
+import shutil
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from pie.core.driver import Executor
+from pie.core.errors import PieError
+from pie.core.passes import Pass, PassResult
+from pie.core.progress import Progress, Step
+from pie.inference.faults import ON_THE_WIRE, FaultPlan, FaultyExecutor, alter
+from pie.inference.wire import (
+    Advanced,
+    Began,
+    Done,
+    Ended,
+    FromDriver,
+    Ready,
+    Refused,
+    Wire,
+    WorkerOptions,
+    done,
+)
+
+ExecutorFactory = Callable[[WorkerOptions, Progress], Executor]
+LINGER_MS = 2000
+log = logging.getLogger(__name__)
+
+
+class Line:
+    """The worker's end of the socket."""
+
+    def __init__(self, address: str, plan: FaultPlan) -> None:
+        self._context = zmq.Context(io_threads=1)
+        self._socket = self._context.socket(zmq.PAIR)
+        self._socket.set_hwm(0)
+        self._socket.linger = LINGER_MS
+        self._socket.connect(address)
+        self._wire = Wire()
+        self._plan = plan
+        self._answers = 0
+
+    def send(self, message: FromDriver) -> None:
+        self._socket.send(self._wire.encode(message))
+
+    def answer(self, message: Done) -> None:
+        self._answers += 1
+        data = self._wire.encode(message)
+        kind = self._plan.take(self._answers, ON_THE_WIRE)
+        for part in alter(data, kind) if kind else (data,):
+            self._socket.send(part)
+
+    def receive(self) -> Pass:
+        return self._wire.decode_pass(self._socket.recv())
+
+    def close(self) -> None:
+        self._socket.close()
+        self._context.term()
+
+
+class SentStep:
+    """A step whose progress travels to the host, in at most a hundred pieces."""
+
+    def __init__(self, line: Line, number: int, total: int | None) -> None:
+        self._line = line
+        self._number = number
+        self._piece = (total or 0) // 100
+        self._unsent = 0
+
+    def advance(self, amount: int = 1) -> None:
+        self._unsent += amount
+        if self._unsent >= self._piece:
+            self._flush()
+
+    def finish(self) -> None:
+        self._flush()
+        self._line.send(Ended(self._number))
+
+    def _flush(self) -> None:
+        if self._unsent:
+            self._line.send(Advanced(self._number, self._unsent))
+            self._unsent = 0
+
+    def __enter__(self) -> "SentStep":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.finish()
+
+
+class SentProgress:
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._steps = 0
+
+    def start(self, label: str, total: int | None = None) -> Step:
+        self._steps += 1
+        self._line.send(Began(self._steps, label, total))
+        return SentStep(self._line, self._steps, total)
+
+
+def end_with_host(folder: Path) -> None:
+    """Ends this process as soon as standard input ends, whatever it is doing, and removes the socket."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
+
+
+def find_factory(name: str) -> ExecutorFactory:
+    module, _, function = name.partition(":")
+    factory: ExecutorFactory = getattr(importlib.import_module(module), function)
+    return factory
+
+
+def open_executor(options: WorkerOptions, line: Line, plan: FaultPlan) -> Executor | None:
+    """None when it cannot start; the host has then been told why."""
+
+    def make() -> Executor:
+        return find_factory(options.executor)(options, SentProgress(line))
+
+    try:
+        return FaultyExecutor(make, plan) if options.faults else make()
+    except PieError as error:
+        line.send(Refused(type(error).__name__, str(error)))
+    except Exception as error:  # whatever it is, the host must hear of it
+        traceback.print_exc()
+        line.send(Refused("Unavailable", f"the driver cannot start: {type(error).__name__}: {error}"))
+    return None
+
+
+def execute(executor: Executor, work: Pass) -> PassResult:
+    try:
+        return executor.execute(work)
+    except Exception as error:  # an executor does not raise; if one does, its process lives on
+        log.exception("pass %d failed", work.number)
+        return PassResult(work.number, 0.0, error=f"the driver failed: {type(error).__name__}: {error}")
+
+
+def work_off(executor: Executor, line: Line) -> None:
+    line.send(Ready(executor.spec))
+    while True:
+        line.answer(done(execute(executor, line.receive())))
+
+
+def main(arguments: list[str]) -> int:
+    options = msgspec.json.decode(arguments[0], type=WorkerOptions)
+    folder = Path(options.address.removeprefix("ipc://")).parent
+    threading.Thread(target=end_with_host, args=(folder,), daemon=True).start()
+    plan = FaultPlan(options.faults)
+    line = Line(options.address, plan)
+    executor = open_executor(options, line, plan)
+    if executor is not None:
+        work_off(executor, line)
+    line.close()
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
