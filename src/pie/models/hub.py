@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 from pie.core.errors import BadModel, NotFound, PieError, Unavailable
 from pie.core.progress import Progress, Step
@@ -152,9 +151,8 @@ def remote_files(info: Any) -> Iterable[RemoteFile]:
 def bar_of(step: Step) -> type[Any]:
     """The hub wants a class of bars: one that draws nothing and moves ours."""
 
-    class Bar(tqdm):  # type: ignore[misc]
+    class Bar(huggingface_hub.utils.tqdm):  # type: ignore[misc, name-defined]  # found at run time
         def __init__(self, *args: Any, **options: Any) -> None:
-            options.pop("name", None)
             super().__init__(*args, **{**options, "disable": True})
 
         def update(self, n: float | None = 1) -> None:
