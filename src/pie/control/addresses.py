@@ -1,0 +1,112 @@
+"""What the virtual ids of one inferlet on one model stand for."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Generic
+
+from pie.control.leases import Lease, P, V
+from pie.core.errors import InvalidArgument, LimitExceeded, UnknownId
+from pie.core.ids import PhysicalEmb, PhysicalPage, VirtualEmb, VirtualPage
+
+_LARGEST_ID = 2**32 - 1
+_REMEMBERED = 4096
+
+
+class NameTable(Generic[V, P]):
+    """Virtual ids of one kind. Names are given and taken in program order, at the call itself."""
+
+    def __init__(self, noun: str, allocate: str, limit: int) -> None:
+        self.noun = noun
+        self.leases: dict[V, Lease[V, P]] = {}
+        self.leaving: set[Lease[V, P]] = set()
+        """Without a name already; their queue has still to reach the command that frees them."""
+        self._allocate = allocate
+        self._limit = limit
+        self._freed: deque[V] = deque(maxlen=_REMEMBERED)
+
+    def add(self, names: Sequence[V]) -> list[Lease[V, P]]:
+        """Raises `InvalidArgument` for a name in use, `LimitExceeded` for too many names."""
+        self.check_new(names)
+        added: dict[V, Lease[V, P]] = {name: Lease(self.noun, name) for name in names}
+        self.leases.update(added)
+        return list(added.values())
+
+    def check_new(self, names: Sequence[V]) -> None:
+        self.check_distinct(names)
+        if len(self.leases) + len(names) > self._limit:
+            raise LimitExceeded(
+                f"{len(names)} more {self.noun}s would be more than the {self._limit} that a program "
+                "may have: free some first"
+            )
+        if not self.leases.keys().isdisjoint(names):
+            taken = next(name for name in names if name in self.leases)
+            raise InvalidArgument(
+                f"{self.noun} {taken} is allocated already: free it first or choose another number"
+            )
+        if names and not 0 <= min(names) <= max(names) <= _LARGEST_ID:
+            raise InvalidArgument(f"{self.noun} numbers lie between 0 and {_LARGEST_ID}")
+
+    def check_distinct(self, names: Sequence[V]) -> None:
+        if len(names) > 1 and len(set(names)) != len(names):
+            twice = next(name for i, name in enumerate(names) if name in names[:i])
+            raise InvalidArgument(f"{self.noun} {twice} is named twice in one list: name each once")
+
+    def find(self, names: Sequence[V]) -> list[Lease[V, P]]:
+        """Raises `UnknownId`, which names the id and what to do."""
+        leases = self.leases
+        try:
+            return [leases[name] for name in names]
+        except KeyError:
+            raise self._unknown(names) from None
+
+    def remove(self, names: Sequence[V]) -> list[Lease[V, P]]:
+        """Forgets the names; their leases live on until the queue has freed them."""
+        self.check_distinct(names)
+        found = self.find(names)
+        self.leaving.update(found)
+        for name in names:
+            del self.leases[name]
+        self._freed.extend(names)
+        return found
+
+    def living(self) -> list[Lease[V, P]]:
+        return [*self.leases.values(), *self.leaving]
+
+    def forget(self) -> None:
+        self.leases.clear()
+        self.leaving.clear()
+
+    def _unknown(self, names: Sequence[V]) -> UnknownId:
+        missing = next(name for name in names if name not in self.leases)
+        if missing in self._freed:
+            return UnknownId(f"{self.noun} {missing} was freed: {self._allocate} makes a new one")
+        return UnknownId(f"{self.noun} {missing} was never allocated: {self._allocate} first")
+
+
+class Meter:
+    """How much is held, and its integral over time."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self._area = 0.0
+        self._since = 0.0
+
+    def change(self, amount: int, now: float) -> None:
+        self._area = self.area(now)
+        self._since = now
+        self.held += amount
+
+    def area(self, now: float) -> float:
+        """Held amount times seconds."""
+        return self._area + self.held * (now - self._since)
+
+
+class AddressSpace:
+    """One inferlet's names on one model, and how much memory they hold."""
+
+    def __init__(self, names: int) -> None:
+        """`names`: the most pages, and the most embeddings, that may be allocated at once."""
+        self.pages: NameTable[VirtualPage, PhysicalPage] = NameTable("page", "alloc_kvpage", names)
+        self.embs: NameTable[VirtualEmb, PhysicalEmb] = NameTable("emb", "alloc_emb", names)
+        self.held_pages = Meter()
+        self.held_embs = Meter()

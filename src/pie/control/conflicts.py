@@ -1,0 +1,63 @@
+"""Which commands may share a pass.
+
+A driver executes the parts of a pass in a fixed order (copies one after the other, page masks, embeds,
+forwards all at once, distributions), not in the order of the queues. A command may ride along only where
+that makes no difference to anyone; otherwise it ends its queue's prefix and waits for the next pass.
+By physical page or embedding slot, whether the later command may join a pass that has the earlier one:
+
+    page: earlier ↓  later →   copy from   copy to   mask   forward reads   forward writes
+    copied from or to            yes         yes      yes        yes             yes
+    masked                       no          no       no         yes             yes
+    forward reads                yes         no       no         yes             no *
+    forward writes               no          no       no         no              no
+
+    emb: earlier ↓   later →   embed   forward reads   forward writes   dist reads
+    embedded                    no         yes              yes             yes
+    forward reads               no         yes              yes             yes
+    forward writes              no         no               no              yes
+    dist reads                  no         yes              no              yes
+
+    *  one and the same forward may read and write a page.
+
+A write to a page that others share is a copy *from* it, to a page of its own; what follows then happens to
+a page that nobody else knows. Places freed while a pass is built are not given away within it. So all that
+happens to one physical place within a pass belongs to those who shared it before.
+"""
+
+from pie.core.ids import PhysicalEmb, PhysicalPage
+
+
+class Touched:
+    """What the commands of a pass do to physical places; answers the table above."""
+
+    __slots__ = (
+        "embs", "embs_changed", "embs_produced", "embs_scored",
+        "pages_changed", "pages_masked", "pages_read", "pages_written",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.pages_masked: set[PhysicalPage] = set()
+        self.pages_read: set[PhysicalPage] = set()
+        """By forwards."""
+        self.pages_written: set[PhysicalPage] = set()
+        """By forwards."""
+        self.pages_changed: set[PhysicalPage] = set()
+        """In any way: their contents are unknown if the pass fails."""
+        self.embs: set[PhysicalEmb] = set()
+        """Touched in any way."""
+        self.embs_produced: set[PhysicalEmb] = set()
+        """Written by forwards."""
+        self.embs_scored: set[PhysicalEmb] = set()
+        self.embs_changed: set[PhysicalEmb] = set()
+
+    def may_copy_from(self, page: PhysicalPage) -> bool:
+        return page not in self.pages_written and page not in self.pages_masked
+
+    def may_copy_to(self, page: PhysicalPage) -> bool:
+        """The same holds for a mask."""
+        return (
+            page not in self.pages_read and page not in self.pages_written and page not in self.pages_masked
+        )
+
+    def may_write(self, page: PhysicalPage) -> bool:
+        return page not in self.pages_read and page not in self.pages_written

@@ -1,0 +1,82 @@
+"""The control layer's face: models come in, sessions go out, passes flow."""
+
+from collections.abc import Callable
+
+from pie.control.lane import Lane
+from pie.control.session import Session
+from pie.control.settings import ControlSettings
+from pie.control.statistics import ControlStatistics
+from pie.core.clock import Clock
+from pie.core.driver import Driver
+from pie.core.errors import NotFound, WrongState
+from pie.core.ids import InstanceId
+from pie.core.model import ModelInfo
+from pie.core.programs import Limits
+from pie.core.tokenizer import Tokenizer
+
+
+def _nobody() -> int:
+    return 0
+
+
+class Control:
+    """Lives on one thread; none of its methods waits."""
+
+    def __init__(self, settings: ControlSettings, clock: Clock) -> None:
+        self.guests_runnable: Callable[[], int] = _nobody
+        """How many programs could run at this moment; set by the application layer."""
+        self._settings = settings
+        self._clock = clock
+        self._lanes: dict[str, Lane] = {}
+        self._sessions: dict[InstanceId, Session] = {}
+
+    def add_model(self, info: ModelInfo, driver: Driver, tokenizer: Tokenizer) -> None:
+        """Serves a model. The driver must be ready; its pages must be as large as the model info says."""
+        if info.name in self._lanes:
+            raise WrongState(f"model {info.name} is served already")
+        self._lanes[info.name] = Lane(
+            info, driver, tokenizer, self._settings, self._clock, lambda: self.guests_runnable()
+        )
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return tuple(lane.info for lane in self._lanes.values())
+
+    def model(self, name: str) -> ModelInfo:
+        """Raises `NotFound`, which lists the models there are."""
+        return self._lane(name).info
+
+    def tokenizer(self, model: str) -> Tokenizer:
+        return self._lane(model).tokenizer
+
+    def open(self, instance: InstanceId, limits: Limits) -> Session:
+        """Raises `WrongState` while a session of the same name is open."""
+        if instance in self._sessions:
+            raise WrongState(f"instance {instance} is open already")
+        session = Session(instance, limits, self._settings, self._clock, self._lane, self._forget)
+        self._sessions[instance] = session
+        return session
+
+    def pump(self) -> None:
+        """Plans and sends while there is something to send. Cheap when there is not."""
+        for lane in self._lanes.values():
+            lane.pump()
+
+    def statistics(self) -> ControlStatistics:
+        models = {name: lane.statistics() for name, lane in self._lanes.items()}
+        return ControlStatistics(sessions=len(self._sessions), models=models)
+
+    def check_integrity(self) -> None:
+        """Raises `InternalError` unless, for each model, free + held + swapped is the total and every
+        lease's place is counted exactly."""
+        for lane in self._lanes.values():
+            lane.memory.check_integrity()
+
+    def _lane(self, name: str) -> Lane:
+        try:
+            return self._lanes[name]
+        except KeyError:
+            there = ", ".join(self._lanes) or "none"
+            raise NotFound(f"no model {name} is served here; there are: {there}") from None
+
+    def _forget(self, instance: InstanceId) -> None:
+        del self._sessions[instance]

@@ -1,0 +1,109 @@
+"""Results of passes become answers to programs."""
+
+from pie.control.memory import Memory
+from pie.control.outcomes import Outcome
+from pie.control.planner import Planner
+from pie.control.ticket import Entry, Ticket
+from pie.control.traffic import Traffic
+from pie.core.commands import Dist
+from pie.core.errors import InternalError, PieError
+from pie.core.passes import PassResult
+
+
+class Dispatcher:
+    """Finishes tickets in the order in which they were sent; answers go to the planner's outcomes."""
+
+    def __init__(self, planner: Planner, memory: Memory) -> None:
+        self.traffic = Traffic()
+        self._planner = planner
+        self._memory = memory
+
+    def finish(self, result: PassResult, now: float) -> None:
+        """Ignores passes that are not in flight: they were sent to a driver that has died since."""
+        in_flight = self._planner.in_flight
+        if not in_flight or in_flight[0].work.number != result.number:
+            return
+        if result.error:
+            self.fail(InternalError(f"the model failed in pass {result.number}: {result.error}"), now)
+            return
+        ticket = in_flight[0]
+        if not _complete(ticket, result):
+            self.fail(InternalError(f"the driver's answer to pass {result.number} has the wrong shape"), now)
+            return
+        in_flight.popleft()
+        self._planner.returned(ticket, result.seconds, now)
+        self._charge(ticket, result.seconds)
+        self._answer(ticket, result)
+        self.traffic.count(ticket, result.seconds)
+
+    def fail(self, error: PieError, now: float) -> None:
+        """Fails every pass in flight: those sent after the failed one may have read what it left behind.
+
+        Their queues are poisoned, and what they wrote is lost to all who share it.
+        """
+        tickets = list(self._planner.in_flight)
+        self._planner.in_flight.clear()
+        for ticket in tickets:
+            self._settle(ticket)
+            self._refuse(ticket, error, now)
+            self._memory.lose(ticket.written_pages, ticket.written_embs, now)
+        self._memory.settle()
+        self._planner.driver_free(now)
+        self.traffic.failed_passes += len(tickets)
+
+    def _refuse(self, ticket: Ticket, error: PieError, now: float) -> None:
+        outcomes = self._planner.outcomes
+        for dist in ticket.dists:
+            if dist.completion is not None:
+                outcomes.append(Outcome(dist.queue, dist.completion, None, error))
+        for queue, completion in ticket.syncs:
+            outcomes.append(Outcome(queue, completion, None, error))
+        for entry in ticket.entries:
+            if entry.epoch == entry.queue.epoch and not entry.queue.closed:
+                self._planner.poison(entry.queue, error, now)
+
+    def _answer(self, ticket: Ticket, result: PassResult) -> None:
+        outcomes = self._planner.outcomes
+        tokens, probs, starts = result.top_tokens, result.top_probs, result.top_starts
+        chosen, entropies, scored = result.chosen_logprobs, result.entropies, 0
+        for i, (queue, completion, wanted) in enumerate(ticket.dists):
+            facts: dict[int, float] = {}
+            if wanted:
+                facts = dict(zip(wanted, chosen[scored : scored + len(wanted)], strict=True))
+                scored += len(wanted)
+            if completion is not None:
+                row = slice(starts[i], starts[i + 1])
+                dist = Dist(tokens[row], probs[row], facts, entropies[i])
+                outcomes.append(Outcome(queue, completion, dist, None))
+        for queue, completion in ticket.syncs:
+            outcomes.append(Outcome(queue, completion, None, None))
+
+    def _charge(self, ticket: Ticket, seconds: float) -> None:
+        """Each program's share of the pass, by its input tokens and distributions."""
+        weights = [_weight(entry) for entry in ticket.entries]
+        unit = 1000.0 * seconds / max(1, sum(weights))
+        for entry, weight in zip(ticket.entries, weights, strict=True):
+            account = entry.queue.account
+            account.commands -= entry.commands
+            account.numbers -= entry.size
+            account.tokens += entry.tokens
+            account.compute_ms += weight * unit
+
+    def _settle(self, ticket: Ticket) -> None:
+        for entry in ticket.entries:
+            entry.queue.account.settle(entry.commands, entry.size)
+
+
+def _weight(entry: Entry) -> int:
+    return entry.tokens + entry.dists or 1
+
+
+def _complete(ticket: Ticket, result: PassResult) -> bool:
+    """Whether the answer has a row for each distribution that was asked for."""
+    count = len(ticket.dists)
+    return (
+        len(result.entropies) == count
+        and len(result.top_starts) == count + 1
+        and len(result.top_tokens) == len(result.top_probs) == result.top_starts[-1]
+        and len(result.chosen_logprobs) == len(ticket.work.dist_tokens)
+    )

@@ -1,0 +1,185 @@
+"""One model: its driver, memory, queues and planner, joined. The only place where passes leave and return."""
+
+import logging
+from collections.abc import Callable
+
+from pie.control.account import Account
+from pie.control.addresses import AddressSpace
+from pie.control.checks import Checks
+from pie.control.dispatch import Dispatcher
+from pie.control.memory import Memory
+from pie.control.planner import Planner
+from pie.control.queue import CommandQueue
+from pie.control.settings import ControlSettings
+from pie.control.statistics import ModelStatistics, PoolStatistics
+from pie.control.ticket import Ticket
+from pie.core.clock import Clock, Handle
+from pie.core.driver import Driver
+from pie.core.errors import Cancelled, InternalError, PieError, Unavailable
+from pie.core.ids import QueueId
+from pie.core.model import ModelInfo
+from pie.core.passes import PassResult
+from pie.core.tokenizer import Tokenizer
+
+_log = logging.getLogger(__name__)
+
+
+class Lane:
+    """Everything of one model. Not reentrant: what completions do while a pump runs is seen by that pump."""
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        driver: Driver,
+        tokenizer: Tokenizer,
+        settings: ControlSettings,
+        clock: Clock,
+        guests_runnable: Callable[[], int],
+    ) -> None:
+        spec = driver.spec
+        if spec.page_size != info.page_size:
+            raise InternalError(
+                f"{info.name} was announced with pages of {info.page_size} tokens, "
+                f"its driver has {spec.page_size}"
+            )
+        self.info = info
+        self.tokenizer = tokenizer
+        self.down = ""
+        """Why the driver cannot take passes; empty while it can."""
+        self.memory = Memory(spec.pages, spec.embs)
+        self.planner = Planner(self.memory, settings, spec.page_size)
+        self.checks = Checks(spec, settings)
+        self._dispatcher = Dispatcher(self.planner, self.memory)
+        self._queues: dict[CommandQueue, None] = {}
+        self._numbers = 0
+        self._driver = driver
+        self._clock = clock
+        self._guests_runnable = guests_runnable
+        self._pumping = False
+        self._timer: Handle | None = None
+        self._timer_at = 0.0
+        driver.attach(self._done, self._lost, self._restored)
+
+    def open_queue(self, name: QueueId, space: AddressSpace, account: Account) -> CommandQueue:
+        self._numbers += 1
+        queue = CommandQueue(name, self._numbers, space, account)
+        self._queues[queue] = None
+        return queue
+
+    def reset_queue(self, queue: CommandQueue) -> None:
+        """Forgets what waits and the queue's error; what is in flight still answers."""
+        queue.error = None
+        queue.epoch += 1
+        error = Cancelled(f"queue {queue.name} was reset before this command was executed")
+        self.planner.drop(queue, error, self._clock.now())
+        self.memory.settle()
+        self._deliver()
+
+    def close_queue(self, queue: CommandQueue) -> None:
+        """Nothing of this queue is answered any more."""
+        queue.closed = True
+        self.planner.drop(queue, Cancelled("the program has ended"), self._clock.now())
+        del self._queues[queue]
+
+    def close_space(self, space: AddressSpace) -> None:
+        self.memory.close_space(space, self._clock.now())
+        self.memory.settle()
+
+    def pump(self) -> None:
+        """Sends passes while there is something to send, and answers what needs no pass."""
+        if self._pumping or self.down:
+            return
+        self._pumping = True
+        try:
+            self._pump()
+        finally:
+            self._pumping = False
+
+    def commands_in_flight(self, queue: CommandQueue) -> int:
+        entries = (entry for ticket in self.planner.in_flight for entry in ticket.entries)
+        return sum(entry.commands for entry in entries if entry.queue is queue)
+
+    def statistics(self) -> ModelStatistics:
+        pages, embs, traffic = self.memory.pages, self.memory.embs, self._dispatcher.traffic
+        return ModelStatistics(
+            pages=PoolStatistics(pages.total, len(pages.free), pages.held, pages.swapped),
+            embs=PoolStatistics(embs.total, len(embs.free), embs.held, embs.swapped),
+            queues=len(self._queues),
+            queued_commands=sum(len(queue.work) for queue in self._queues),
+            passes_in_flight=len(self.planner.in_flight),
+            passes=traffic.passes,
+            failed_passes=traffic.failed_passes,
+            tokens=traffic.tokens,
+            dists=traffic.dists,
+            driver_seconds=traffic.driver_seconds,
+            pass_seconds=self.planner.pass_seconds,
+            batch_sizes=dict(traffic.batch_sizes),
+            down=self.down,
+        )
+
+    def _pump(self) -> None:
+        while True:
+            step = self.planner.plan(self._clock.now(), self._guests_runnable())
+            self._deliver()
+            if isinstance(step, Ticket):
+                self._send(step)
+            else:
+                self._wake_at(step)
+                return
+
+    def _send(self, ticket: Ticket) -> None:
+        try:
+            self._driver.submit(ticket.work)
+        except Exception as error:  # a driver that breaks its promise must not stop the others
+            _log.exception("the driver of %s did not take pass %d", self.info.name, ticket.work.number)
+            self._fail(InternalError(f"the driver did not take the pass: {error}"))
+
+    def _wake_at(self, when: float | None) -> None:
+        if self._timer is not None:
+            if when == self._timer_at:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if when is not None:
+            self._timer_at = when
+            self._timer = self._clock.call_at(when, self._timer_rings)
+
+    def _timer_rings(self) -> None:
+        self._timer = None
+        self.pump()
+
+    def _done(self, result: PassResult) -> None:
+        self._dispatcher.finish(result, self._clock.now())
+        self._deliver()
+        self.pump()
+
+    def _lost(self, reason: str) -> None:
+        """Passes and contents are gone: every queue fails, every lease that held memory is marked."""
+        now = self._clock.now()
+        self.down = f"the driver of {self.info.name} stopped ({reason})"
+        error = Unavailable(f"{self.down}; its pages are lost. It restarts: reset the queue and recompute")
+        self._dispatcher.fail(error, now)
+        for queue in self._queues:
+            self.planner.poison(queue, error, now)
+        self.memory.lose_all(now)
+        self.memory.settle()
+        self._wake_at(None)
+        self._deliver()
+
+    def _restored(self) -> None:
+        self.down = ""
+        self.planner.driver_free(self._clock.now())
+        self.pump()
+
+    def _fail(self, error: PieError) -> None:
+        self._dispatcher.fail(error, self._clock.now())
+        self._deliver()
+
+    def _deliver(self) -> None:
+        outcomes = self.planner.outcomes
+        while outcomes:
+            outcome = outcomes.popleft()
+            try:
+                outcome.deliver()
+            except Exception:  # one program's completion must not keep the others from theirs
+                _log.exception("a completion of queue %s raised", outcome.queue.name)

@@ -1,0 +1,66 @@
+"""Logical pages and embeddings: what a virtual id stands for, wherever its contents are now."""
+
+from enum import Enum
+from typing import Generic, TypeGuard, TypeVar
+
+from pie.core.errors import PieError, Unavailable, UnknownId
+from pie.core.ids import PhysicalEmb, PhysicalPage, VirtualEmb, VirtualPage
+
+V = TypeVar("V", bound=int)
+P = TypeVar("P", bound=int)
+
+
+class Absence(Enum):
+    """Why a lease holds no memory."""
+
+    EMPTY = "nothing was written yet; memory is found at the first use"
+    LOST = "the contents went with a failed pass or a dead driver"
+    FREED = "its queue has reached the command that frees it"
+
+
+class Lease(Generic[V, P]):
+    """One virtual page or embedding. `absence` counts only while `physical` is None.
+
+    Queued commands keep leases, not ids: an id that is freed and allocated again is another lease.
+    Swapping moves a lease between `physical` and other tiers without its commands noticing.
+    """
+
+    __slots__ = ("absence", "name", "noun", "physical")
+
+    def __init__(self, noun: str, name: V) -> None:
+        self.noun = noun
+        self.name = name
+        self.physical: P | None = None
+        self.absence = Absence.EMPTY
+
+    def vanish(self, absence: Absence) -> None:
+        self.physical = None
+        self.absence = absence
+
+    def unreadable(self) -> PieError:
+        """The error of a command that needs contents which are not there."""
+        if self.absence is Absence.EMPTY:
+            return UnknownId(f"{self.noun} {self.name} is read before anything was written to it")
+        return self.unusable()
+
+    def unusable(self) -> PieError:
+        """The error of a command that needs a lease which was lost or freed."""
+        if self.absence is Absence.FREED:
+            return UnknownId(
+                f"{self.noun} {self.name} was freed by another queue before this command ran: "
+                "synchronize that queue first"
+            )
+        return Unavailable(
+            f"the contents of {self.noun} {self.name} were lost with a failed pass or a restarted driver: "
+            "free it, allocate it again and recompute"
+        )
+
+
+PageLease = Lease[VirtualPage, PhysicalPage]
+EmbLease = Lease[VirtualEmb, PhysicalEmb]
+
+
+def all_held(places: list[P | None], distinct: set[P | None]) -> TypeGuard[list[P]]:
+    """Whether no lease of a list is without memory. `distinct` is the same as a set: asking it is O(1)."""
+    del places
+    return None not in distinct

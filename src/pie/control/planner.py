@@ -1,0 +1,198 @@
+"""What to send next: a function of the queues and of `now`. No clock, no loop, no callbacks.
+
+`plan` answers a ticket (a pass to send), a moment to ask again, or None: nothing until something happens.
+Frees, forks and synchronizations need no driver: `run_errands` executes those at the head of a queue.
+What has to be told to programs is collected in `outcomes`, for the caller to deliver.
+"""
+
+from collections import deque
+
+from pie.control.batch import Batch
+from pie.control.memory import Memory
+from pie.control.outcomes import Outcome
+from pie.control.policies import Outlook, make_policy
+from pie.control.queue import CommandQueue
+from pie.control.settings import ControlSettings
+from pie.control.ticket import Entry, Ticket
+from pie.control.work import Bookkeeping, DistWork, ForkWork, FreeEmbsWork, FreePagesWork, SyncWork, Work
+from pie.core.commands import Completion
+from pie.core.errors import PieError
+
+_SMOOTHING = 0.2
+
+
+class Planner:
+    """All queues of one model."""
+
+    def __init__(self, memory: Memory, settings: ControlSettings, page_size: int) -> None:
+        self.in_flight: deque[Ticket] = deque()
+        """Oldest first."""
+        self.outcomes: deque[Outcome] = deque()
+        self.waiting: dict[CommandQueue, None] = {}
+        """Queues whose first command is for the driver; who waits longest comes first."""
+        self.pass_seconds = 0.0
+        """What a pass takes, smoothed."""
+        self._errands: list[CommandQueue] = []
+        self._awaited: set[CommandQueue] = set()
+        self._memory = memory
+        self._settings = settings
+        self._page_size = page_size
+        self._policy = make_policy(settings)
+        self._number = 0
+        self._idle_since = 0.0
+
+    def begin(self, queue: CommandQueue, work: Work, now: float) -> None:
+        """The first command of a queue in which nothing waits. More are appended to the queue itself."""
+        queue.work.append(work)
+        if isinstance(work, Bookkeeping):
+            self._errands.append(queue)
+        else:
+            self._enlist(queue, now)
+
+    def plan(self, now: float, runnable: int) -> Ticket | float | None:
+        """A pass to send, the moment to ask again, or None. `runnable`: programs that can run just now."""
+        if self._errands:
+            self.run_errands(now)
+        if not self.waiting or len(self.in_flight) >= self._settings.passes_in_flight:
+            return None
+        when = self._policy.send_at(self._outlook(now, runnable))
+        return when if when > now else self._build(now)
+
+    def run_errands(self, now: float) -> None:
+        """Executes what stands at the head of queues and needs no driver."""
+        errands, self._errands = self._errands, []
+        for queue in errands:
+            if queue.work and queue not in self.waiting:
+                self._run_head(queue, now)
+        self._memory.settle()
+
+    def returned(self, ticket: Ticket, seconds: float, now: float) -> None:
+        """The oldest pass has come back: who got an answer is waited for."""
+        self.pass_seconds += (_SMOOTHING if self.pass_seconds else 1.0) * (seconds - self.pass_seconds)
+        self._awaited.update(dist.queue for dist in ticket.dists if not dist.queue.work)
+        self.driver_free(now)
+
+    def driver_free(self, now: float) -> None:
+        self._idle_since = now
+
+    def poison(self, queue: CommandQueue, error: PieError, now: float) -> None:
+        """The queue fails with its first error, and with it what waits in it."""
+        if queue.error is None:
+            queue.error = error
+        self.drop(queue, queue.error, now)
+
+    def drop(self, queue: CommandQueue, error: PieError, now: float) -> None:
+        """Throws away what waits; what it would have freed is freed."""
+        for work in queue.take_all():
+            if isinstance(work, FreePagesWork):
+                self._memory.free_pages(queue.space, work.pages, now)
+            elif isinstance(work, FreeEmbsWork):
+                self._memory.free_embs(queue.space, work.embs, now)
+            elif isinstance(work, SyncWork | DistWork) and work.completion is not None:
+                self.outcomes.append(Outcome(queue, work.completion, None, error))
+        self.waiting.pop(queue, None)
+        self._awaited.discard(queue)
+
+    def _enlist(self, queue: CommandQueue, now: float) -> None:
+        queue.since = now
+        self.waiting.pop(queue, None)
+        self.waiting[queue] = None
+        self._awaited.discard(queue)
+
+    def _outlook(self, now: float, runnable: int) -> Outlook:
+        return Outlook(
+            now,
+            len(self.waiting),
+            next(iter(self.waiting)).since,
+            runnable,
+            len(self._awaited),
+            self._idle_since,
+            self.pass_seconds,
+        )
+
+    def _build(self, now: float) -> Ticket | None:
+        """A batch stays empty only when it has freed or poisoned something, so this ends."""
+        while self.waiting:
+            batch = Batch(self._memory, self._settings, self._page_size, now)
+            self._fill(batch, now)
+            self._memory.settle()
+            if len(batch):
+                return self._send(batch)
+        return None
+
+    def _fill(self, batch: Batch, now: float) -> None:
+        patience, most = self._settings.patience, self._policy.queues
+        for queue in sorted(self.waiting, key=lambda queue: queue.turn(patience)):
+            if len(batch) == most:
+                break
+            entry = Entry(queue, queue.epoch)
+            self._take_prefix(batch, entry, now)
+            if not queue.work:
+                self.waiting.pop(queue, None)
+            elif entry.commands:
+                self._enlist(queue, now)
+
+    def _send(self, batch: Batch) -> Ticket:
+        self._number += 1
+        for queue in self.waiting:
+            queue.skipped += 1
+        ticket = batch.finish(self._number)
+        for entry in ticket.entries:
+            entry.queue.last_pass = self._number
+            entry.queue.skipped = 0
+        self._awaited.clear()
+        self.in_flight.append(ticket)
+        return ticket
+
+    def _take_prefix(self, batch: Batch, entry: Entry, now: float) -> None:
+        queue = entry.queue
+        work = queue.work
+        try:
+            while work:
+                first = work[0]
+                if isinstance(first, Bookkeeping):
+                    self._execute(queue, first, batch if entry.commands else None, now)
+                elif not batch.place(entry, first):
+                    break
+                work.popleft()
+        except PieError as error:
+            self.poison(queue, error, now)
+
+    def _run_head(self, queue: CommandQueue, now: float) -> None:
+        work = queue.work
+        try:
+            while work:
+                first = work[0]
+                if not isinstance(first, Bookkeeping):
+                    self._enlist(queue, now)
+                    break
+                self._execute(queue, first, None, now)
+                work.popleft()
+        except PieError as error:
+            self.poison(queue, error, now)
+
+    def _execute(self, queue: CommandQueue, work: Bookkeeping, batch: Batch | None, now: float) -> None:
+        """`batch`: the pass under construction, if it has commands of this queue."""
+        match work:
+            case FreePagesWork(pages):
+                self._memory.free_pages(queue.space, pages, now)
+            case FreeEmbsWork(embs):
+                self._memory.free_embs(queue.space, embs, now)
+            case ForkWork(src, dst):
+                for one, other in zip(src, dst, strict=True):
+                    self._memory.fork_page(queue.space, one, other, now)
+            case SyncWork(completion):
+                self._synchronize(queue, completion, batch)
+        queue.account.settle(1, work.size)
+
+    def _synchronize(self, queue: CommandQueue, completion: Completion | None, batch: Batch | None) -> None:
+        if completion is None:
+            return
+        if batch is not None:
+            batch.syncs.append((queue, completion))
+            return
+        for ticket in reversed(self.in_flight):
+            if any(entry.queue is queue for entry in ticket.entries):
+                ticket.syncs.append((queue, completion))
+                return
+        self.outcomes.append(Outcome(queue, completion, None, None))

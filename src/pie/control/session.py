@@ -1,0 +1,155 @@
+"""What one inferlet has in the control layer: queues, names, memory. All of it goes back on `close`."""
+
+from collections.abc import Callable
+
+from pie.control.account import Account
+from pie.control.addresses import AddressSpace
+from pie.control.lane import Lane
+from pie.control.queue import CommandQueue
+from pie.control.settings import ControlSettings
+from pie.control.statistics import SessionUsage
+from pie.control.work import DistWork, SyncWork, Work
+from pie.core.clock import Clock
+from pie.core.commands import Command, Completion
+from pie.core.errors import LimitExceeded, PieError, QueueFailed, Unavailable, UnknownId, WrongState
+from pie.core.ids import InstanceId, QueueId
+from pie.core.programs import Limits
+
+
+class Session:
+    """Made by `Control.open`. Errors of a call are raised by it, and then nothing was queued."""
+
+    def __init__(
+        self,
+        instance: InstanceId,
+        limits: Limits,
+        settings: ControlSettings,
+        clock: Clock,
+        find_lane: Callable[[str], Lane],
+        closed: Callable[[InstanceId], None],
+    ) -> None:
+        self.instance = instance
+        self._limit = limits.calls_in_flight
+        self._settings = settings
+        self._clock = clock
+        self._find_lane = find_lane
+        self._on_close = closed
+        self._account = Account()
+        self._open = True
+        self._queues: dict[QueueId, tuple[CommandQueue, Lane]] = {}
+        self._spaces: dict[Lane, AddressSpace] = {}
+
+    def create_queue(self, model: str) -> QueueId:
+        """Raises `NotFound` for an unknown model, `LimitExceeded` for too many queues."""
+        if not self._open:
+            raise WrongState(f"{self.instance} has ended")
+        if len(self._queues) >= self._settings.max_queues:
+            raise LimitExceeded(f"this program has {len(self._queues)} queues already: use those")
+        lane = self._find_lane(model)
+        name = QueueId(len(self._queues))
+        self._queues[name] = lane.open_queue(name, self._space(lane), self._account), lane
+        return name
+
+    def set_priority(self, queue: QueueId, priority: int) -> None:
+        """Higher goes first."""
+        self._find(queue)[0].priority = priority
+
+    def submit(self, queue: QueueId, command: Command, completion: Completion | None = None) -> None:
+        """Checks `command` and queues it. `NextDist` completes with a `Dist`, everything else with None.
+
+        Names are given and taken by this call; contents follow in queue order. The command's lists are
+        kept, so don't change them. A completion is called once, or never if the session closes before.
+
+        Raises `UnknownId`, `InvalidArgument`, `LimitExceeded`; `QueueFailed` for a poisoned queue and
+        `Unavailable` while the model has no driver.
+        """
+        found, lane = self._find(queue)
+        if found.error is not None or lane.down:
+            raise _refusal(found, lane)
+        account = self._account
+        if account.commands >= self._limit or account.numbers > self._settings.max_queued_numbers:
+            raise self._too_much()
+        work = lane.checks.check(found.space, command, completion)
+        if work is not None:
+            self._enqueue(found, lane, work)
+        if completion is not None and not isinstance(work, DistWork | SyncWork):
+            self._enqueue(found, lane, SyncWork(completion))
+
+    def reset(self, queue: QueueId) -> None:
+        """Fails what waits with `Cancelled` and forgets the queue's error. What would have been freed is
+        freed; names stay as they are; what is in flight still answers."""
+        lane = self._find(queue)[1]
+        lane.reset_queue(self._find(queue)[0])
+
+    def describe(self, queue: QueueId) -> str:
+        """A queue's state in words."""
+        found, lane = self._find(queue)
+        kinds = [type(work).__name__.removesuffix("Work") for work in list(found.work)[:8]]
+        there = lane.commands_in_flight(found)
+        state = f"failed: {found.error}" if found.error is not None else "ok"
+        return (
+            f"queue {queue} on {lane.info.name}: {state}; priority {found.priority}; "
+            f"{len(found.work)} waiting ({', '.join(kinds) or 'nothing'}), {there} with the driver"
+        )
+
+    def usage(self) -> SessionUsage:
+        now, spaces = self._clock.now(), self._spaces.values()
+        return SessionUsage(
+            pages=sum(space.held_pages.held for space in spaces),
+            embs=sum(space.held_embs.held for space in spaces),
+            page_seconds=sum(space.held_pages.area(now) for space in spaces),
+            tokens=self._account.tokens,
+            compute_ms=self._account.compute_ms,
+            pages_left=min((len(lane.memory.pages.free) for lane in self._spaces), default=0),
+        )
+
+    def close(self) -> None:
+        """Gives everything back, whatever waits or is in flight. No completion is called any more."""
+        if not self._open:
+            return
+        self._open = False
+        for queue, lane in self._queues.values():
+            lane.close_queue(queue)
+        for lane, space in self._spaces.items():
+            lane.close_space(space)
+        self._on_close(self.instance)
+
+    def _enqueue(self, queue: CommandQueue, lane: Lane, work: Work) -> None:
+        account = self._account
+        account.commands += 1
+        account.numbers += work.size
+        if queue.work:
+            queue.work.append(work)
+        else:
+            lane.planner.begin(queue, work, self._clock.now())
+
+    def _find(self, queue: QueueId) -> tuple[CommandQueue, Lane]:
+        try:
+            return self._queues[queue]
+        except KeyError:
+            raise UnknownId(f"queue {queue} does not exist: create_queue first") from None
+
+    def _space(self, lane: Lane) -> AddressSpace:
+        space = self._spaces.get(lane)
+        if space is None:
+            space = self._spaces[lane] = AddressSpace(self._settings.max_names)
+            space.held_pages.change(0, self._clock.now())
+            lane.memory.spaces.add(space)
+        return space
+
+    def _too_much(self) -> LimitExceeded:
+        account = self._account
+        if account.commands >= self._limit:
+            return LimitExceeded(
+                f"{account.commands} commands are queued, as many as allowed: wait for one of your futures"
+            )
+        return LimitExceeded(
+            f"{account.numbers} numbers are queued in arguments, more than "
+            f"{self._settings.max_queued_numbers}: synchronize before queueing more"
+        )
+
+
+def _refusal(queue: CommandQueue, lane: Lane) -> PieError:
+    if lane.down:
+        return Unavailable(f"{lane.down}; try again when it has restarted")
+    return QueueFailed(f"queue {queue.name} has failed: {queue.error}. reset_queue makes it usable again")

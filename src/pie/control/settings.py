@@ -1,0 +1,42 @@
+"""Every setting of the control layer."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Policy = Literal["adaptive", "t-only", "k-only", "eager"]
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    policy: Policy = "adaptive"
+    k: int = 32
+    """k-only: a pass is sent when so many queues have work ..."""
+    k_guard_ms: float = 100.0
+    """... or when something has waited for so long, because fewer programs than K may be left."""
+    t_ms: float = 10.0
+    """t-only: a pass is sent so long after the first command began to wait."""
+    idle_share: float = 0.25
+    """adaptive: how long the device may idle for programs that are still to ask for their next token, as a
+    share of the measured time of a pass."""
+    fuse: bool = True
+    """False: one kind of command a pass, as in the publication."""
+    passes_in_flight: int = 1
+    """Passes sent before the oldest of them has returned, at most."""
+    max_batch_tokens: int = 2048
+    """Input tokens of one pass. A single forward with more goes alone."""
+    max_batch_dists: int = 512
+    """Distributions of one pass."""
+    patience: int = 16
+    """Passes after which a queue that was left out goes before higher priorities."""
+
+    max_queues: int = 256
+    """Of one program."""
+    max_names: int = 1 << 17
+    """Pages, and embeddings, of one program that may be allocated at once."""
+    max_list: int = 1 << 16
+    """Elements in one argument; runs in one mask."""
+    max_queued_numbers: int = 1 << 20
+    """Elements in all commands of one program that are not yet executed."""
+    max_top_k: int = 1024
+    max_scored: int = 4096
+    """Tokens of one distribution whose exact log-probability is asked for."""

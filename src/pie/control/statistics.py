@@ -1,0 +1,56 @@
+"""What the control layer tells operators and programs about itself."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatistics:
+    total: int
+    free: int
+    held: int
+    swapped: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatistics:
+    pages: PoolStatistics
+    embs: PoolStatistics
+    queues: int
+    queued_commands: int
+    """Not yet sent to the driver."""
+    passes_in_flight: int
+    passes: int
+    failed_passes: int
+    tokens: int
+    """Input tokens of all passes."""
+    dists: int
+    driver_seconds: float
+    """Sum over all passes."""
+    pass_seconds: float
+    """Of one pass, smoothed over the last few."""
+    batch_sizes: dict[int, int]
+    """Passes by the number of queues they served, rounded up to a power of two."""
+    down: str
+    """Why there is no driver at the moment; empty when there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlStatistics:
+    sessions: int
+    models: dict[str, ModelStatistics]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUsage:
+    """Of one program, over all models."""
+
+    pages: int
+    """Virtual pages that hold memory now; a shared one counts for each."""
+    embs: int
+    page_seconds: float
+    tokens: int
+    """Input tokens that went through a model."""
+    compute_ms: float
+    """Its share of the passes it had a part in."""
+    pages_left: int
+    """Free pages of the models it uses, at the fullest of them."""

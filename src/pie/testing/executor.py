@@ -1,0 +1,127 @@
+"""A driver's heart without a model: follows `core/passes.py` to the letter, on hashes instead of tensors."""
+
+from array import array
+from collections.abc import Sequence
+
+from pie.core.driver import DriverSpec
+from pie.core.passes import Pass, PassResult
+from pie.testing.attention import Attention, ByMask, ByPosition
+from pie.testing.page import FakePage
+from pie.testing.scores import HashedScores, Scores
+from pie.testing.tokens import FakeToken, embed, first_key, hidden, second_key
+
+
+class FakeExecutor:
+    """Deterministic and page-faithful: any page, offset, position or mask in the wrong place changes answers.
+
+    The answer to a context is the same in any batch and on any machine with 64-bit hashes. Reading an
+    embedding slot that was never written is an error, never a guess.
+    """
+
+    def __init__(self, spec: DriverSpec, scores: Scores | None = None) -> None:
+        self._spec = spec
+        self._scores = scores or HashedScores(spec.vocabulary_size)
+        self.clear()
+
+    @property
+    def spec(self) -> DriverSpec:
+        return self._spec
+
+    def clear(self) -> None:
+        """As after a restart."""
+        self.pages = [FakePage(self._spec.page_size) for _ in range(self._spec.pages)]
+        self.slots: dict[int, tuple[int, int]] = {}
+        """Value and position of each written embedding slot."""
+
+    def execute(self, work: Pass) -> PassResult:
+        try:
+            self._prepare(work)
+            self._forward(work)
+            return self._score(work)
+        except (LookupError, ValueError) as error:
+            return PassResult(work.number, 0.0, error=f"{type(error).__name__}: {error}")
+
+    def _prepare(self, work: Pass) -> None:
+        for page in work.fresh_pages:
+            self.pages[page].clear()
+        for source, src_offset, target, dst_offset, length in _rows(work.copies, 5):
+            self.pages[target].copy_from(self.pages[source], src_offset, dst_offset, length)
+        for page, visible in _rows(work.page_masks, 2):
+            self.pages[page].show(visible & 0xFFFFFFFF)
+        embeds = zip(work.embed_slots, work.embed_tokens, work.embed_positions, strict=True)
+        for slot, token, position in embeds:
+            self.slots[slot] = embed(token), position
+
+    def _forward(self, work: Pass) -> None:
+        """All segments see the pages as they were; what they write appears afterwards."""
+        writes: list[tuple[int, FakeToken]] = []
+        states: list[tuple[int, int]] = []
+        rows = _mask_rows(work)
+        for segment in range(len(work.input_starts) - 1):
+            tokens, values = self._run_segment(work, segment, rows.get(segment))
+            start = work.input_starts[segment]
+            writes += (
+                (target, token)
+                for target, token in zip(work.targets[start : start + len(tokens)], tokens, strict=True)
+                if target >= 0
+            )
+            states += zip(values, (token.position for token in tokens), strict=True)
+        for target, token in writes:
+            page, offset = divmod(target, self._spec.page_size)
+            self.pages[page].write(offset, token)
+        for row, slot in _rows(work.outputs, 2):
+            self.slots[slot] = states[row]
+
+    def _run_segment(
+        self, work: Pass, segment: int, mask: Sequence[Sequence[int]] | None
+    ) -> tuple[list[FakeToken], list[int]]:
+        """What the inputs would leave in pages, and their hidden states."""
+        start, end = work.input_starts[segment], work.input_starts[segment + 1]
+        inputs = [self.slots[slot] for slot in work.inputs[start:end]]
+        positions = [position for _, position in inputs]
+        pages = self._cached(work, segment, work.targets[start:end])
+        attention: Attention = ByPosition(pages, positions) if mask is None else ByMask(pages, mask)
+        keys0 = [first_key(value, position) for value, position in inputs]
+        keys1 = list(map(second_key, keys0, attention.seen(0, keys0)))
+        values = list(map(hidden, keys1, attention.seen(1, keys1)))
+        return list(map(FakeToken, positions, keys0, keys1)), values
+
+    def _cached(self, work: Pass, segment: int, targets: Sequence[int]) -> list[tuple[FakePage, set[int]]]:
+        written: dict[int, set[int]] = {}
+        for target in targets:
+            if target >= 0:
+                page, offset = divmod(target, self._spec.page_size)
+                written.setdefault(page, set()).add(offset)
+        start, end = work.read_starts[segment], work.read_starts[segment + 1]
+        return [(self.pages[page], written.get(page, set())) for page in work.read_pages[start:end]]
+
+    def _score(self, work: Pass) -> PassResult:
+        scores = self._scores
+        top_tokens, top_probs = array("i"), array("f")
+        starts, chosen, entropies = array("i", (0,)), array("f"), array("f")
+        for i, (slot, top_k) in enumerate(zip(work.dist_slots, work.dist_top_k, strict=True)):
+            state = self.slots[slot][0]
+            tokens, probs = scores.top(state, top_k)
+            top_tokens += tokens
+            top_probs += probs
+            starts.append(len(top_tokens))
+            entropies.append(scores.entropy(state))
+            wanted = work.dist_tokens[work.dist_token_starts[i] : work.dist_token_starts[i + 1]]
+            chosen.extend(scores.logprob(state, token) for token in wanted)
+        return PassResult(work.number, 0.0, top_tokens, top_probs, starts, chosen, entropies)
+
+
+def _rows(column: Sequence[int], width: int) -> "zip[tuple[int, ...]]":
+    return zip(*(column[i::width] for i in range(width)), strict=True)
+
+
+def _mask_rows(work: Pass) -> dict[int, list[Sequence[int]]]:
+    """The mask rows of each masked segment."""
+    rows = 0
+    masks: dict[int, list[Sequence[int]]] = {}
+    for segment in work.masked:
+        count = work.input_starts[segment + 1] - work.input_starts[segment]
+        starts = work.mask_starts[rows : rows + count + 1]
+        masks[segment] = [work.mask_runs[starts[i] : starts[i + 1]] for i in range(count)]
+        rows += count
+    return masks

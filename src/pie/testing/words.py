@@ -1,0 +1,31 @@
+"""A small made-up model to give to the fake driver."""
+
+from pie.core.driver import DriverSpec
+from pie.core.model import ModelInfo
+
+
+def fake_spec(
+    pages: int = 64, embs: int = 256, page_size: int = 16, vocabulary: int = 509, context: int = 4096
+) -> DriverSpec:
+    return DriverSpec(
+        page_size=page_size,
+        pages=pages,
+        embs=embs,
+        vocabulary_size=vocabulary,
+        context_length=context,
+        precision="none",
+        device="fake",
+    )
+
+
+def fake_model(spec: DriverSpec, name: str = "fake") -> ModelInfo:
+    return ModelInfo(
+        name=name,
+        description="answers from hashes",
+        version="1",
+        license="none",
+        chat_template="",
+        context_length=spec.context_length,
+        vocabulary_size=spec.vocabulary_size,
+        page_size=spec.page_size,
+    )
