@@ -16,6 +16,6 @@ async def receive_blob() -> bytes:
     return await raw.receive_blob()
 
 
-def log(*values: object, error: bool = False) -> None:
+def log(*values: object) -> None:
     """A line for the program's log, which `print` writes to as well."""
-    raw.log(" ".join(map(str, values)) + "\n", error)
+    raw.log(" ".join(map(str, values)) + "\n")

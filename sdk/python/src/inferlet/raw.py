@@ -18,10 +18,11 @@ from inferlet.host import ModelRecord, UsageRecord, bound, translate
 
 __all__ = [
     "Span", "alloc_emb", "alloc_kvpage", "apply_chat_template", "available_models", "available_traits",
-    "copy_kvpage", "create_queue", "dealloc_emb", "dealloc_kvpage", "debug_query", "detokenize", "embed_txt",
-    "fork_kvpage", "forward", "get_arg", "get_instance_id", "get_next_dist", "get_version", "get_vocabs",
-    "kvpage_size", "log", "mask_kvpage", "now", "poll", "receive", "receive_blob", "reset_queue", "send",
-    "send_blob", "set_queue_priority", "sleep", "synchronize", "token_bytes", "tokenize", "usage", "wait_any",
+    "copy_kvpage", "create_queue", "dealloc_emb", "dealloc_kvpage", "debug_query", "detokenize",
+    "embed_txt", "fork_kvpage", "forward", "get_arg", "get_instance_id", "get_next_dist", "get_version",
+    "get_vocabs", "kvpage_size", "log", "log_error", "mask_kvpage", "now", "poll", "receive",
+    "receive_blob", "reset_queue", "send", "send_blob", "set_queue_priority", "sleep", "synchronize",
+    "token_bytes", "tokenize", "usage", "wait_any",
 ]
 
 P = ParamSpec("P")
@@ -81,10 +82,16 @@ def receive_blob() -> Future[bytes]:
     return BlobFuture(_call(bound.host.runtime.receive_blob))
 
 
-def log(line: str, error: bool = False) -> None:
-    """Writes to the program's log, to its standard error if `error`."""
-    streams = bound.host.runtime.Stream
-    bound.host.runtime.log(streams.STDERR if error else streams.STDOUT, text("line", line))
+def log(piece: str) -> None:
+    """Writes to the program's log, as `print` does."""
+    runtime = bound.host.runtime
+    runtime.log(runtime.Stream.STDOUT, text("piece", piece))
+
+
+def log_error(piece: str) -> None:
+    """Writes to the program's log as standard error."""
+    runtime = bound.host.runtime
+    runtime.log(runtime.Stream.STDERR, text("piece", piece))
 
 
 def sleep(ms: int) -> Future[None]:

@@ -4,6 +4,8 @@ import linecache
 import traceback
 from collections.abc import Iterator
 
+from inferlet.loop import Deadlock
+
 IMPORT_HELP = (
     "; an inferlet has the package `inferlet` and the parts of Python's standard library that need no files, "
     "network, processes or threads"
@@ -22,11 +24,15 @@ def format_error(error: BaseException, filename: str) -> str:
     if isinstance(error, MemoryError):
         traceback.clear_frames(error.__traceback__)  # their locals hold the memory that is missing now
     shown = traceback.TracebackException.from_exception(error)
+    if isinstance(error, SyntaxError | Deadlock) and not _own(shown, filename):
+        return "".join(shown.format_exception_only())
     for part in _chain(shown):
-        own = [frame for frame in part.stack if frame.filename == filename]
-        if own:
-            part.stack[:] = own
+        part.stack[:] = _own(part, filename) or part.stack
     return "".join(shown.format())
+
+
+def _own(shown: traceback.TracebackException, filename: str) -> list[traceback.FrameSummary]:
+    return [frame for frame in shown.stack if frame.filename == filename]
 
 
 def _chain(shown: traceback.TracebackException | None) -> Iterator[traceback.TracebackException]:
