@@ -27,10 +27,11 @@ class Pass:
     number: int
 
     fresh_pages: "array[int]" = field(default_factory=ints)
-    """Pages with a new owner: all their tokens count as not written."""
+    """Pages with a new owner: all their tokens count as not written, and can be seen once they are."""
 
     copies: "array[int]" = field(default_factory=ints)
-    """Rows of five: source page, source offset, target page, target offset, length (tokens)."""
+    """Rows of five: source page, source offset, target page, target offset, length (tokens). Keys, values,
+    position, written and visible; the source is read whole before the target changes."""
 
     page_masks: "array[int]" = field(default_factory=ints)
     """Rows of two: page, visible bits (bit i set: token i can be seen; as a signed int32)."""
@@ -48,9 +49,11 @@ class Pass:
     """For each input: page * page_size + offset its keys and values go to, or -1 for nowhere."""
     read_pages: "array[int]" = field(default_factory=ints)
     read_starts: "array[int]" = field(default_factory=offsets)
-    """Pages each segment may see, one row a segment: the tokens written there before this pass."""
+    """Pages each segment may see, one row a segment: the tokens written there before this pass. A token
+    that the segment itself writes over is not among them."""
     outputs: "array[int]" = field(default_factory=ints)
-    """Rows of two: index into `inputs`, embedding slot its final hidden state (before the last norm) goes to."""
+    """Rows of two: index into `inputs`, embedding slot its final hidden state (before the last norm) goes to,
+    with the input's position."""
 
     masked: "array[int]" = field(default_factory=ints)
     """Segments that bring a mask (ascending indices)."""
