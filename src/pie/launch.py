@@ -19,6 +19,7 @@ from pie.core.progress import NoProgress, Progress
 from pie.inference.process import DriverProcess
 from pie.inference.settings import InferenceSettings
 from pie.models import DEFAULT_MODEL, DEFAULT_SOURCE, ModelStore, StoredModel, load_tokenizer, model_info
+from pie.server import Backend, Listener, ServerSettings, Service, bind, make_app
 from pie.settings import Settings
 
 
@@ -118,3 +119,61 @@ async def open_stack(settings: Settings, progress: Progress | None = None) -> As
         await asyncio.gather(driver.start(shown), application.start(shown))
         serve_model(control, model, driver, settings.page_size)
         yield Stack(settings, store, control, application, driver)
+
+
+def server_settings(settings: Settings) -> ServerSettings:
+    return ServerSettings(
+        host=settings.host,
+        port=settings.port,
+        api_key=settings.api_key,
+        insecure=settings.insecure,
+        limits=default_limits(settings),
+    )
+
+
+def blockers(stack: Stack) -> list[str]:
+    """Why no program can start now, for /readyz."""
+    running = sum(1 for instance in stack.application.instances() if instance.finished_at is None)
+    found = [] if stack.driver_alive() else ["the model's driver is not running; it is being started again"]
+    if running >= stack.settings.instances:
+        found.append(f"{running} programs run, as many as this server takes")
+    return found
+
+
+@asynccontextmanager
+async def serving(settings: Settings, progress: Progress | None = None) -> AsyncIterator[str]:
+    """A server around the stack; gives its URL when it is ready.
+
+    It listens before the model is loaded: a taken port is an error at once, and /readyz can say "loading".
+    On leaving, new work is refused, the application ends what runs, and then the connections are closed.
+    """
+    server = server_settings(settings)
+    service = Service(server)
+    listener = Listener(make_app(service), bind(server), server)
+    async with listener.serving(), open_stack(settings, progress) as stack:
+        service.attach(Backend(stack.application, stack.control.models, lambda: blockers(stack)))
+        try:
+            yield listener.url
+        finally:
+            service.drain()
+
+
+async def prepare(settings: Settings, progress: Progress | None = None) -> None:
+    """Does once what every start would wait for: model, weights, runner. Quick when all that is there."""
+    shown = progress or NoProgress()
+    model = await asyncio.to_thread(find_model, ModelStore(settings.home), settings.model, shown)
+    application = Application(
+        application_settings(settings), Control(control_settings(settings), LoopClock())
+    )
+    driver = make_driver(model, settings)
+    async with AsyncExitStack() as cleanup:
+        cleanup.push_async_callback(driver.close)
+        cleanup.push_async_callback(application.close)
+        await application.start(shown)
+        if not weights_prepared(model, settings):
+            await driver.start(shown)
+
+
+def weights_prepared(model: StoredModel, settings: Settings) -> bool:
+    """Only a hint: the driver itself checks what it finds, whenever it starts."""
+    return any((settings.home / "prepared").glob(f"{model.digest[:32]}-*"))

@@ -43,11 +43,14 @@ def find_address(url: str | None, api_key: str | None) -> Address:
     found = (url or os.environ.get("PIE_SERVER") or DEFAULT_URL).rstrip("/")
     if "://" not in found:
         found = f"http://{found}"
-    try:
-        usable = urlsplit(found).scheme in ("http", "https") and urlsplit(found).hostname
-        urlsplit(found).port
-    except ValueError:
-        usable = None
-    if not usable:
+    if not is_usable(found):
         raise InvalidArgument(f"{found!r} is not the URL of a server; one looks like {DEFAULT_URL}")
     return Address(found, api_key or os.environ.get("PIE_API_KEY"))
+
+
+def is_usable(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -66,7 +66,7 @@ class Parcel:
         self._put_definition(node)
         for name, line, writes in global_names(function.__code__):
             if writes:
-                self.problems.append(f"line {line}: assigns the global {name!r}, and nobody would see that here")
+                self.problems.append(f"line {line}: assigns the global {name!r}, which would change nothing here")
             else:
                 self._need(name, line)
         for name, line in names_in([*node.args.defaults, *filter(None, node.args.kw_defaults)]):
@@ -156,9 +156,9 @@ def names_in(expressions: list[ast.expr]) -> Iterator[tuple[str, int]]:
 
 def describe(value: object) -> str:
     if isinstance(value, ModuleType):
-        return f"the module {value.__name__}, which the sandbox does not have: import what you need in the function"
+        return f"the module {value.__name__}, which the sandbox does not have"
     if isinstance(value, type):
-        return f"the class {value.__name__}: define it inside the function, or import it from a standard module"
+        return f"the class {value.__name__}: define it in the function, or import it from a standard module"
     if callable(value):
-        return f"a {type(value).__name__} from elsewhere: only plain functions of the same file are carried along"
+        return f"a {type(value).__name__} from elsewhere: only plain functions of the same file are carried"
     return f"a {type(value).__name__}: only JSON-like values are carried along; pass it as an argument"

@@ -67,15 +67,14 @@ class Connection:
 
     async def _read(self) -> None:
         try:
-            async for message in self._socket:
+            while True:
+                message = await self._socket.recv(decode=False)
                 for frame in self._decode(message):
                     self._dispatch(frame)
         except ConnectionClosed as closed:
             self._lose_all(lost(closed))
         except msgspec.DecodeError as error:
             self._lose_all(VersionMismatch(f"the server said something this client does not know: {error}"))
-        else:
-            self._lose_all(ConnectionLost("the connection to the server was closed"))
 
     def _dispatch(self, frame: Frame) -> None:
         running = self._running.get(frame.ref) if frame.ref is not None else None

@@ -6,7 +6,7 @@ import inspect
 import json
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 from pie.client.carry import carry
 from pie.client.errors import CannotSend
@@ -18,18 +18,18 @@ from pie.core.programs import Source
 class Function:
     """Raises CannotSend for what can never travel."""
 
-    __wrapped__: FunctionType
     __name__: str
 
     def __init__(self, function: object) -> None:
         plain = require_plain_function(function)
         refuse_other_decorators(plain, read_module(plain).find(plain))
-        functools.update_wrapper(self, plain)
+        functools.update_wrapper(cast(Callable[..., Any], self), plain)
+        self._plain = plain
         self._signature = inspect.signature(plain)
 
     def source(self) -> Source:
         """What is sent: the function and what it needs of its file. Raises CannotSend."""
-        return carry(self.__wrapped__)
+        return carry(self._plain)
 
     def arguments(self, *args: Any, **kwargs: Any) -> str:
         """The arguments as JSON. Raises TypeError as a call would, CannotSend for what is not JSON-like."""

@@ -44,7 +44,7 @@ def read_module(function: FunctionType) -> ModuleSource:
     lines = linecache.getlines(filename, function.__globals__)
     if not lines:
         raise CannotSend(
-            f"the source of {function.__name__} is not available (was it typed at a prompt?): put it in a file"
+            f"the source of {function.__name__} is not available: was it typed at a prompt? Put it in a file"
         )
     try:
         tree = ast.parse("".join(lines), filename)

@@ -1,7 +1,8 @@
 """Which Python values can travel as JSON and come out the same."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 PLAIN = (str, int, bool, type(None))
 
@@ -11,10 +12,11 @@ def why_not_json(value: object, place: str) -> str | None:
     dicts of these. Else what is wrong, naming the place: `options["seed"] is a set`."""
     if type(value) in PLAIN:
         return None
-    if type(value) is float:
+    if isinstance(value, float) and type(value) is float:
         return None if math.isfinite(value) else f"{place} is {value}, which JSON cannot say"
     if type(value) in (list, tuple):
-        return first(why_not_json(item, f"{place}[{i}]") for i, item in enumerate(value))  # type: ignore[arg-type, call-overload]
+        items: Sequence[object] = cast(Sequence[object], value)
+        return first(why_not_json(item, f"{place}[{i}]") for i, item in enumerate(items))
     if isinstance(value, dict) and type(value) is dict:
         return why_not_dict(value, place)
     return f"{place} is of type {type(value).__name__}"

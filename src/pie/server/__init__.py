@@ -6,7 +6,7 @@ turns requests into calls of `pie.application.Application` and events into frame
 
 from pie.server.app import make_app
 from pie.server.listener import Listener, bind
-from pie.server.service import Service
+from pie.server.service import Backend, Service
 from pie.server.settings import ServerSettings
 
-__all__ = ["Listener", "ServerSettings", "Service", "bind", "make_app"]
+__all__ = ["Backend", "Listener", "ServerSettings", "Service", "bind", "make_app"]

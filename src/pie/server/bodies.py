@@ -40,4 +40,4 @@ async def read_json(request: Request, kind: type[T], limit: int, stall_seconds: 
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadBody(error if isinstance(error, msgspec.DecodeError) else msgspec.DecodeError(str(error))) from None
+        raise BadBody(error) from None

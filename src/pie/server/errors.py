@@ -73,7 +73,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     where = f"{request.method} {request.url.path}"
-    message = {404: f"no route {where}", 405: f"{where} is not allowed here"}.get(error.status_code, error.detail)
+    known = {404: f"no route {where}", 405: f"{where} is not allowed here"}
+    message = known.get(error.status_code, error.detail)
     kind = "caller_error" if error.status_code < 500 else "internal_error"
     body = ErrorBody(message, kind, None, HTTP_CODES.get(error.status_code))
     return error_response(error.status_code, body, error.headers)
@@ -89,7 +90,7 @@ async def on_bug(request: Request, error: Exception) -> Response:
 class BadBody(errors.InvalidArgument):
     """A body or frame that does not decode; `param` is the field it is about, where that is known."""
 
-    def __init__(self, error: msgspec.DecodeError) -> None:
+    def __init__(self, error: ValueError) -> None:
         text = str(error)
         place = re.search(r" - at `\$\.?([^`]*)`$", text)
         self.param = place.group(1) or None if place else None

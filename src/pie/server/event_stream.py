@@ -13,7 +13,7 @@ from pie.server.settings import ServerSettings
 
 
 class EventStream(Response):
-    """Numbers events from 1 and leaves out the first `skip`. Stops when the client leaves or takes nothing."""
+    """Numbers events from 1, leaves out the first `skip`. Stops when the client leaves or takes nothing."""
 
     media_type = "text/event-stream"
 

@@ -50,7 +50,8 @@ class Gate:
 
     def _refusal(self, path: str, headers: Headers) -> tuple[int, ErrorBody] | None:
         if self._local_only and not names_this_machine(headers):
-            return 403, ErrorBody("this server answers only local programs", "caller_error", None, "forbidden")
+            message = "this server answers only programs of this machine"
+            return 403, ErrorBody(message, "caller_error", None, "forbidden")
         if self._key is None or path in OPEN_PATHS:
             return None
         if hmac.compare_digest(bearer(headers).encode(), self._key.encode()):

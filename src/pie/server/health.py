@@ -30,6 +30,5 @@ class Health:
 
     async def version(self, request: Request) -> Response:
         del request
-        return JSONResponse(
-            {"name": "pie", "version": __version__, "session": SUBPROTOCOL, "python": platform.python_version()}
-        )
+        facts = {"name": "pie", "version": __version__, "session": SUBPROTOCOL}
+        return JSONResponse({**facts, "python": platform.python_version()})

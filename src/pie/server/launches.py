@@ -32,5 +32,6 @@ def to_limits(asked: LimitsBody | None, ceiling: Limits) -> Limits:
     given = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not None}
     for name, value in given.items():
         if value > getattr(ceiling, name):
-            raise InvalidArgument(f"limits.{name} is {value:g}; this server gives at most {getattr(ceiling, name):g}")
+            most = getattr(ceiling, name)
+            raise InvalidArgument(f"limits.{name} is {value:g}; this server gives at most {most:g}")
     return replace(ceiling, **given)

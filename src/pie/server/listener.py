@@ -40,7 +40,7 @@ def check_address(settings: ServerSettings) -> None:
     if is_loopback(settings.host) or settings.api_key or settings.insecure:
         return
     raise InvalidArgument(
-        f"{settings.host} can be reached by others: set an API key (--api-key or PIE_API_KEY), or say --insecure"
+        f"others can reach {settings.host}: set an API key (--api-key or PIE_API_KEY), or say --insecure"
     )
 
 
@@ -68,7 +68,7 @@ def who_listens(host: str, port: int) -> str:
         version = asking.getresponse().headers["x-pie-version"]
     if version is None:
         return "another program: choose a different one with --port"
-    return f"a Pie server (version {version}): use that one with `pie run --server`, or choose another with --port"
+    return f"a Pie server (version {version}): use it with `pie run --server`, or choose another with --port"
 
 
 class _Uvicorn(uvicorn.Server):

@@ -1,4 +1,4 @@
-"""`POST /v1/programs`: a component's bytes → its SHA-256, by which it is launched. Uploading again is harmless."""
+"""`POST /v1/programs`: a component's bytes → its SHA-256, by which it is launched. Twice is harmless."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response

@@ -48,7 +48,7 @@ class Service:
     def backend(self) -> Backend:
         """Raises Unavailable while loading."""
         if self._backend is None:
-            raise Unavailable("the server is still loading its model: ask again in some seconds (GET /readyz tells)")
+            raise Unavailable("the server is still loading its model: ask again soon (GET /readyz tells)")
         return self._backend
 
     def application(self) -> Application:

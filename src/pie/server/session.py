@@ -162,7 +162,8 @@ async def read_operations(session: Session, receive: Receive, send: Send) -> Non
     while (event := await receive())["type"] == "websocket.receive":
         message = event.get("bytes")
         if message is None:
-            await send({"type": "websocket.close", "code": UNSUPPORTED, "reason": "frames are binary msgpack"})
+            reason = "frames are binary msgpack"
+            await send({"type": "websocket.close", "code": UNSUPPORTED, "reason": reason})
             return
         session.feed(message)
 

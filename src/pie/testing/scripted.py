@@ -1,5 +1,5 @@
-"""An application without a sandbox: programs are Python coroutines of the test. For tests of what stands above
-the application layer (server, client, command line), where a guest would only cost time.
+"""An application without a sandbox: programs are Python coroutines of the test. For tests of what stands
+above the application layer (server, client, command line), where a guest would only cost time.
 """
 
 import asyncio
@@ -57,7 +57,8 @@ class ScriptedInstance:
         try:
             result = await script(self)
         except RuntimeError as error:
-            self._end("failed", Failed("error", str(error), f'Traceback:\n  "{self.program}", line 1\n{error}'))
+            traceback = f'Traceback:\n  "{self.program}", line 1\n{error}'
+            self._end("failed", Failed("error", str(error), traceback))
         else:
             self._end("finished", Finished(result))
 

@@ -1,0 +1,21 @@
+"""Entry of the command `pie`. This file runs on any Python 3, to say which one is needed."""
+
+import importlib
+import sys
+
+OLDEST, NEWEST = (3, 11), (3, 13)
+
+
+def main() -> None:
+    """Checks the interpreter first: the other modules do not even parse on an older one."""
+    if not OLDEST <= tuple(sys.version_info[:2]) <= NEWEST:
+        sys.exit(
+            "pie: needs Python {}.{} to {}.{}, and this is {}.{}: use an environment with one of those".format(
+                *OLDEST, *NEWEST, *sys.version_info[:2]
+            )
+        )
+    importlib.import_module("pie.cli.app").run()
+
+
+if __name__ == "__main__":
+    main()

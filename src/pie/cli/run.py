@@ -1,0 +1,98 @@
+"""`pie run`: a program from a file, a component or by name, here or on a server."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pie.cli.keyboard import can_read_input
+from pie.cli.loop import run_async
+from pie.core.errors import InvalidArgument, NotFound
+
+app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
+
+FILES = (".py", ".wasm")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to run. `program` is the path of a file that exists, or a name. `limits` are those given."""
+
+    program: str
+    args: tuple[str, ...]
+    limits: dict[str, float]
+    read_input: bool
+
+    @property
+    def path(self) -> Path | None:
+        return Path(self.program) if self.program.endswith(FILES) else None
+
+
+@app.command()
+def run(
+    program: Annotated[
+        str, typer.Argument(help="A .py file, a .wasm component, or a standard inferlet's name.")
+    ],
+    args: Annotated[
+        list[str] | None, typer.Argument(metavar="ARGS", help="The program's own, after `--`.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The model to load [default: the default model].")] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="URL", envvar="PIE_SERVER", help="Run it on this server instead of here."),
+    ] = None,
+    api_key: Annotated[
+        str | None, typer.Option(metavar="KEY", envvar="PIE_API_KEY", help="The server's API key.")
+    ] = None,
+    memory_mib: Annotated[int | None, typer.Option(help="Memory it may use.")] = None,
+    cpu_seconds: Annotated[float | None, typer.Option(help="Processor time it may use.")] = None,
+    wall_seconds: Annotated[float | None, typer.Option(help="How long it may live.")] = None,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Do not read standard input.")] = False,
+) -> None:
+    """Run a program next to the model, and show what it sends and returns.
+
+    Lines on standard input become messages to the program. Its messages and its result go to standard
+    output, what it prints goes to standard error. Ctrl-C stops it.
+
+    **Examples**
+
+    - `pie run hello`
+
+    - `pie run text-completion -- --prompt "Once upon a time" --max-tokens 64`
+
+    - `pie run my_program.py -- --help` shows the options of your program's `main`
+
+    - `pie run my_program.py --cpu-seconds 2 --memory-mib 64` with tighter limits
+
+    - `pie run chat --server http://127.0.0.1:8642` on a running server
+    """
+    limits = {"memory_mib": memory_mib, "cpu_seconds": cpu_seconds, "wall_seconds": wall_seconds}
+    order = Order(
+        program,
+        tuple(args or ()),
+        {name: value for name, value in limits.items() if value is not None},
+        read_input=not no_input and can_read_input(),
+    )
+    check(order, model, server)
+    raise typer.Exit(run_async(start(order, model, server, api_key)))
+
+
+def check(order: Order, model: str | None, server: str | None) -> None:
+    """What is wrong with the order itself is said before anything is loaded."""
+    if order.path is not None and not order.path.is_file():
+        raise NotFound(f"there is no file {order.path}")
+    if order.path is None and Path(order.program).exists():
+        raise InvalidArgument(f"{order.program} is neither a .py file nor a .wasm component")
+    if server and model:
+        raise InvalidArgument("--model is for programs that run here; a server has loaded its own")
+
+
+async def start(order: Order, model: str | None, server: str | None, api_key: str | None) -> int:
+    """Imported by name: `run --help` needs neither, and each needs much that the other does not."""
+    if server:
+        there: Any = importlib.import_module("pie.cli.run_there")
+        return int(await there.run_there(order, server, api_key))
+    here: Any = importlib.import_module("pie.cli.run_here")
+    return int(await here.run_here(order, model))

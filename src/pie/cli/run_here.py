@@ -1,0 +1,67 @@
+"""`pie run` without a server: the same stack, started for one program."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Protocol
+
+from pie.cli.options import load_settings
+from pie.cli.progress import BarProgress
+from pie.cli.run import Order
+from pie.cli.show import show_job
+from pie.core.errors import NotFound
+from pie.core.events import Event
+from pie.core.programs import Component, Launch, Program, Source, Standard
+from pie.launch import Stack, default_limits, open_stack
+
+
+class LocalInstance(Protocol):
+    """As much of `pie.application.Instance` as is needed here."""
+
+    def events(self) -> AsyncIterator[Event]: ...
+
+    def post(self, message: str) -> None: ...
+
+    def cancel(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalJob:
+    instance: LocalInstance
+
+    def events(self) -> AsyncIterator[Event]:
+        return self.instance.events()
+
+    async def post(self, line: str) -> None:
+        self.instance.post(line)
+
+    async def cancel(self) -> None:
+        self.instance.cancel()
+
+
+async def run_here(order: Order, model: str | None) -> int:
+    settings = load_settings(model=model, **order.limits)
+    async with AsyncExitStack() as cleanup:
+        with BarProgress() as progress:
+            stack = await cleanup.enter_async_context(open_stack(settings, progress))
+            program = await find_program(order, stack)
+        launch = Launch(program, order.args, default_limits(settings))
+        return await show_job(LocalJob(stack.application.launch(launch)), order.read_input)
+
+
+async def find_program(order: Order, stack: Stack) -> Program:
+    if order.path is None:
+        return Standard(known_name(order.program, stack.application.standard()))
+    if order.path.suffix == ".wasm":
+        return Component(await stack.application.add_component(order.path.read_bytes()))
+    return Source(order.path.read_text(), str(order.path))
+
+
+def known_name(name: str, names: list[str]) -> str:
+    """Raises NotFound with what comes closest."""
+    if name in names:
+        return name
+    close = get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+    raise NotFound(f"no standard inferlet is called {name}: {hint}")

@@ -1,0 +1,39 @@
+"""`pie run --server`: the program runs on a server and is cancelled when we leave."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from pie.cli.run import Order
+from pie.cli.show import show_job
+from pie.client import AsyncClient, AsyncRunning
+from pie.core.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteJob:
+    running: AsyncRunning[Any]
+
+    def events(self) -> AsyncIterator[Event]:
+        return self.running.events()
+
+    async def post(self, line: str) -> None:
+        await self.running.send(line)
+
+    async def cancel(self) -> None:
+        await self.running.cancel()
+
+
+async def run_there(order: Order, server: str, api_key: str | None) -> int:
+    async with AsyncClient(server, api_key) as client:
+        program = order.path or order.program
+        running = await client.launch(program, *order.args, limits=wire_limits(order.limits))
+        return await show_job(RemoteJob(running), order.read_input)
+
+
+def wire_limits(limits: dict[str, float]) -> dict[str, float] | None:
+    """The protocol counts memory in bytes."""
+    asked = dict(limits)
+    if "memory_mib" in asked:
+        asked["memory_bytes"] = int(asked.pop("memory_mib")) << 20
+    return asked or None

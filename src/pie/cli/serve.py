@@ -1,0 +1,85 @@
+"""`pie serve`: the whole stack behind HTTP and WebSocket."""
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+import typer
+
+from pie import __version__
+from pie.cli.loop import run_async
+from pie.cli.options import load_settings
+from pie.cli.progress import BarProgress
+from pie.launch import serving
+from pie.settings import Settings
+
+app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        str | None, typer.Option(help="The model to serve [default: the default model].")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for any [default: 8642].")] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY", help="Clients must bring this key. As PIE_API_KEY it does not show in listings."
+        ),
+    ] = None,
+    insecure: Annotated[
+        bool | None,
+        typer.Option("--insecure", help="Allow other addresses than this machine's without a key."),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="When to send a batch: adaptive, t-only, k-only, eager [default: adaptive]."),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of the driver [default: all cores].")] = None,
+    pages: Annotated[int | None, typer.Option(help="Key-value pages [default: 4096].")] = None,
+    instances: Annotated[int | None, typer.Option(help="Programs at once, at most [default: 2048].")] = None,
+    grace_seconds: Annotated[
+        float | None, typer.Option(help="Time for running programs to end at shutdown [default: 5].")
+    ] = None,
+) -> None:
+    """Start a server. Every option can also be a `PIE_...` variable or a line of `pie.toml`.
+
+    Ctrl-C or SIGTERM stops it: no new programs, a time of grace for the running ones, then they are
+    cancelled. A second Ctrl-C ends it at once.
+
+    **Examples**
+
+    - `pie serve`
+
+    - `pie serve --port 9000 --model my-model`
+
+    - `PIE_API_KEY=secret pie serve --host 0.0.0.0` for other machines
+
+    - `curl http://127.0.0.1:8642/readyz` tells whether it can start a program now, or why not
+    """
+    settings = load_settings(
+        model=model,
+        host=host,
+        port=port,
+        api_key=api_key,
+        insecure=insecure,
+        policy=policy,
+        threads=threads,
+        pages=pages,
+        instances=instances,
+        grace_seconds=grace_seconds,
+    )
+    run_async(serve_until_stopped(settings))
+
+
+async def serve_until_stopped(settings: Settings) -> None:
+    """Until cancelled by a signal."""
+    async with AsyncExitStack() as cleanup:
+        with BarProgress() as progress:
+            url = await cleanup.enter_async_context(serving(settings, progress))
+        note = f"pie {__version__} serves {settings.model} at {url} (stop it with Ctrl-C)"
+        print(note, file=sys.stderr, flush=True)
+        await asyncio.Event().wait()
