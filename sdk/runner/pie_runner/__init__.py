@@ -1,0 +1,1 @@
+"""What the runner guest does around a program: options, output, tracebacks, notes about loops."""

@@ -1,0 +1,151 @@
+"""The application layer's face: programs come in, instances go out."""
+
+import asyncio
+import secrets
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+
+from pie.application.components import Components
+from pie.application.engine import Ticker, address_of, make_engine
+from pie.application.fiber import Fiber
+from pie.application.guest import Guest
+from pie.application.instance import Instance
+from pie.application.programs import Launchable, check_arguments, least, resolve
+from pie.application.runtime import Runtime
+from pie.application.settings import ApplicationSettings
+from pie.application.stage import Stage
+from pie.application.standard import standard_names
+from pie.application.statistics import ApplicationStatistics
+from pie.control import Control
+from pie.core.errors import Cancelled, NotFound, OutOfResources, Timeout, Unavailable
+from pie.core.events import Failed, Finished
+from pie.core.ids import InstanceId
+from pie.core.programs import Launch, Limits
+from pie.core.progress import NoProgress, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """What exists between `start` and `close`."""
+
+    loop: asyncio.AbstractEventLoop
+    components: Components
+    runtime: Runtime
+
+
+class Application:
+    """Lives on one event loop; every method belongs on its thread, and only `async` ones wait."""
+
+    def __init__(self, settings: ApplicationSettings, control: Control) -> None:
+        self._settings = settings
+        self._control = control
+        self._stage = Stage()
+        self._engine = make_engine()
+        self._engine_address = address_of(self._engine)
+        self._ticker = Ticker(self._engine)
+        self._alive: dict[InstanceId, Instance] = {}
+        self._past: OrderedDict[InstanceId, Instance] = OrderedDict()
+        self._ends: Counter[str] = Counter()
+        self._launched = 0
+        self._started: _Started | None = None
+
+    async def start(self, progress: Progress | None = None) -> None:
+        """Builds the runner guest if it is not there yet (some 25 s, once) and gets ready for launches."""
+        components = Components(self._settings, self._engine, self._stage)
+        await components.prepare_runner(progress or NoProgress())
+        loop = asyncio.get_running_loop()
+        runtime = Runtime(loop, self._stage, self._ticker, self._control.pump)
+        self._control.guests_runnable = runtime.runnable
+        self._ticker.start()
+        self._started = _Started(loop, components, runtime)
+
+    async def close(self, grace_seconds: float = 5.0) -> None:
+        """No more launches; running programs get some time to end, then they are cancelled."""
+        if self._started is None:
+            return
+        self._started = None
+        ends = [asyncio.ensure_future(instance.wait()) for instance in self._alive.values()]
+        if ends and grace_seconds:
+            await asyncio.wait(ends, timeout=grace_seconds)
+        for instance in list(self._alive.values()):
+            instance.abort(Cancelled("the server shuts down"))
+        await asyncio.gather(*ends)
+        self._ticker.stop()
+
+    async def add_component(self, wasm: bytes) -> str:
+        """Checks and compiles a component; its SHA-256. Raises `BadProgram`, which says why not."""
+        return await self._parts().components.add(wasm)
+
+    def launch(self, launch: Launch) -> Instance:
+        """Starts a program. Raises `PieError`: no such program, too many instances, shutting down."""
+        parts = self._parts()
+        if len(self._alive) >= self._settings.max_instances:
+            raise OutOfResources(f"{len(self._alive)} inferlets are running, as many as allowed: try later")
+        check_arguments(launch)
+        found = resolve(launch.program, parts.components)
+        limits = least(launch.limits, self._settings.limits)
+        instance = Instance(InstanceId(secrets.token_hex(8)), found.name, parts.loop, self._ended)
+        guest = self._make_guest(instance, found, launch.args, limits, parts)
+        self._alive[instance.id] = instance
+        self._launched += 1
+        guest.call_later(limits.wall_seconds, lambda: instance.abort(_too_late(limits)))
+        parts.runtime.start(guest)
+        return instance
+
+    def instance(self, id: str) -> Instance:
+        """One that runs or has ended lately. Raises `NotFound`."""
+        name = InstanceId(id)
+        found = self._alive.get(name) or self._past.get(name)
+        if found is None:
+            raise NotFound(f"there is no instance {id}, neither running nor among the last that ended")
+        return found
+
+    def instances(self) -> list[Instance]:
+        """The last ones that have ended, and those that run."""
+        return [*self._past.values(), *self._alive.values()]
+
+    def standard(self) -> list[str]:
+        """Names of the standard inferlets."""
+        return standard_names()
+
+    def statistics(self) -> ApplicationStatistics:
+        runtime = self._parts().runtime
+        return ApplicationStatistics(
+            alive=len(self._alive),
+            runnable=runtime.runnable(),
+            launched=self._launched,
+            ended=dict(self._ends),
+            turns=runtime.turns,
+            polls=runtime.polls,
+            yields=runtime.yields,
+        )
+
+    def _parts(self) -> _Started:
+        if self._started is None:
+            raise Unavailable("the application layer is not running: it is starting or shutting down")
+        return self._started
+
+    def _make_guest(
+        self, instance: Instance, found: Launchable, args: tuple[str, ...], limits: Limits, parts: _Started
+    ) -> Guest:
+        def make_fiber() -> Fiber:
+            instance.runs()
+            return Fiber(self._engine_address, found.linked, limits.memory_bytes)
+
+        guest = Guest(
+            instance.id, found.source, args, limits, self._control, instance.outbox, parts.loop,
+            make_fiber, parts.runtime.wake, instance.settle,
+        )
+        instance.begin(guest)
+        return guest
+
+    def _ended(self, instance: Instance, event: Finished | Failed) -> None:
+        self._ends["finished" if isinstance(event, Finished) else event.reason] += 1
+        del self._alive[instance.id]
+        self._past[instance.id] = instance
+        while len(self._past) > self._settings.finished_kept:
+            self._past.popitem(last=False)
+
+
+def _too_late(limits: Limits) -> Timeout:
+    return Timeout(f"the program did not end within its {limits.wall_seconds:g} s")

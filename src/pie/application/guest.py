@@ -1,0 +1,246 @@
+"""A running program as its host calls see it: what it holds, what it waits for, what it has used."""
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from pie.application.fiber import Fiber
+from pie.application.futures import Future, Futures
+from pie.application.mailbox import Inbox, Outbox, size_of
+from pie.application.suspension import Suspension
+from pie.application.usage import InstanceUsage
+from pie.control import Control, Session
+from pie.core.errors import LimitExceeded, PieError
+from pie.core.events import Blob, Log, Message
+from pie.core.ids import InstanceId
+from pie.core.programs import Limits, Source
+
+CUT = "… [cut: longer than one piece of the log may be]\n"
+
+
+class Guest:
+    """One for each instance; made at launch, gone at its end.
+
+    The runtime polls `fiber` and calls `wake` puts the guest back into its queue. Everything here happens
+    on the loop's thread.
+    """
+
+    __slots__ = (
+        "_began", "_enqueue", "_loop", "_make_fiber", "_timers", "args", "bytes_out", "closed", "control",
+        "cpu_seconds", "doomed", "fault", "fiber", "futures", "host_calls", "id", "inbox", "interruption",
+        "limits", "loop_line", "outbox", "program", "queued", "session", "settle", "suspension",
+    )
+
+    def __init__(
+        self,
+        id: InstanceId,
+        program: Source | None,
+        args: tuple[str, ...],
+        limits: Limits,
+        control: Control,
+        outbox: Outbox,
+        loop: asyncio.AbstractEventLoop,
+        make_fiber: Callable[[], Fiber],
+        enqueue: "Callable[[Guest], None]",
+        settle: Callable[[], None],
+    ) -> None:
+        self.id = id
+        self.program = program
+        """None for a component, which brings its own."""
+        self.args = args
+        self.limits = limits
+        self.control = control
+        self.session: Session = control.open(id, limits)
+        self.futures = Futures(limits.calls_in_flight)
+        self.inbox = Inbox()
+        self.outbox = outbox
+        self.suspension = Suspension()
+        self.fiber: Fiber | None = None
+        """Made at the first poll."""
+        self.queued = False
+        """It stands in one of the runtime's queues."""
+        self.host_calls = 0
+        self.bytes_out = 0
+        self.cpu_seconds = 0.0
+        self.loop_line = 0
+        """Line of the loop that the program entered last for the first time."""
+        self.doomed: PieError | None = None
+        """Why the runtime must end it after this poll."""
+        self.fault = ""
+        """Traceback of a bug of ours that its calls met."""
+        self.interruption: BaseException | None = None
+        """Ctrl-C that came during a host call."""
+        self.closed = False
+        self._loop = loop
+        self._make_fiber = make_fiber
+        self.settle = settle
+        """Called by the runtime when the program has ended or must end."""
+        self._enqueue = enqueue
+        self._began = time.monotonic()
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    # What bindings use
+
+    def suspend(self, finish: Callable[[], Any]) -> object:
+        """The current host call answers with `finish()` after the next `wake`; for bindings that suspend."""
+        return self.suspension.begin(finish)
+
+    def wait_for(self, future: Future) -> object:
+        """Suspends until the future is done; raises its error then."""
+        if future.done:
+            future.check()
+            return None
+        future.wake = self.wake
+        return self.suspension.begin(future.check)
+
+    def wake(self) -> None:
+        suspension = self.suspension
+        if suspension.waits:
+            suspension.woken = True
+            self._enqueue(self)
+
+    def submit(self, queue: Any, command: Any) -> None:
+        self.session.submit(queue, command)
+
+    def ask(self, queue: Any, command: Any) -> int:
+        """Submits a command that answers; returns the number of its future."""
+        self.futures.check_room()
+        future = Future()
+        self.session.submit(queue, command, future)
+        return self.futures.add(future)
+
+    def send(self, message: Message | Blob) -> object:
+        """Suspends while an attached client is too slow. Raises `LimitExceeded` for one that is too long."""
+        size = size_of(message)
+        self.check_size("a message", size)
+        self.bytes_out += size
+        return self._put(message)
+
+    def log(self, stream: str, text: str) -> object:
+        """Suspends as `send` does; a piece that is too long is cut."""
+        if len(text) > self.limits.message_bytes:
+            text = text[: self.limits.message_bytes] + CUT
+        return self._put(Log(stream, text))
+
+    def check_size(self, what: str, size: int) -> None:
+        most = self.limits.message_bytes
+        if size > most:
+            raise LimitExceeded(f"{what} of {size} bytes is longer than the limit of {most}; split it")
+
+    def milliseconds(self) -> int:
+        """Since the program started."""
+        return int((time.monotonic() - self._began) * 1000)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """A timer that ends with the guest at the latest."""
+
+        def run() -> None:
+            self._timers.discard(timer)
+            callback()
+
+        timer = self._loop.call_later(seconds, run)
+        self._timers.add(timer)
+        return timer
+
+    def cancel_timer(self, timer: asyncio.TimerHandle) -> None:
+        timer.cancel()
+        self._timers.discard(timer)
+
+    def in_thread(self, function: Callable[..., Any], *args: Any) -> object:
+        """Suspends while a function runs in a thread, then answers with its result."""
+        future = Future()
+        running = self._loop.run_in_executor(None, function, *args)
+        running.add_done_callback(lambda done: _hand_over(done, future))
+        future.wake = self.wake
+        return self.suspend(future.result)
+
+    def usage(self) -> InstanceUsage:
+        used = self.session.usage()
+        wall_ms = (time.monotonic() - self._began) * 1000
+        return InstanceUsage(
+            pages=used.pages,
+            embs=used.embs,
+            page_seconds=used.page_seconds,
+            tokens=used.tokens,
+            compute_ms=used.compute_ms,
+            cpu_ms=self.cpu_seconds * 1000,
+            wall_ms=wall_ms,
+            host_calls=self.host_calls,
+            bytes_out=self.bytes_out,
+            cpu_ms_left=max(0.0, (self.limits.cpu_seconds - self.cpu_seconds) * 1000),
+            wall_ms_left=max(0.0, self.limits.wall_seconds * 1000 - wall_ms),
+            pages_left=used.pages_left,
+        )
+
+    # What host calls use when something goes wrong
+
+    def doom(self, why: PieError) -> None:
+        """The runtime ends the program as soon as it has left the sandbox."""
+        self.doomed = self.doomed or why
+
+    def broke(self, call: str, fault: BaseException) -> None:
+        """A host call met a bug of ours (or Ctrl-C)."""
+        if not isinstance(fault, Exception):
+            self.interruption = fault
+            return
+        self.fault = "".join(traceback.format_exception(fault))
+        logging.getLogger(__name__).error("host call %s of instance %s failed", call, self.id, exc_info=fault)
+
+    # What the runtime uses
+
+    def enter(self) -> Fiber:
+        """Makes the sandbox, at the first poll."""
+        self.fiber = self._make_fiber()
+        return self.fiber
+
+    def spent(self, seconds: float) -> None:
+        """Counts processor time against the budget."""
+        self.cpu_seconds += seconds
+        if self.cpu_seconds > self.limits.cpu_seconds:
+            self.doom(LimitExceeded(cpu_message(self.limits.cpu_seconds, self.program, self.loop_line)))
+
+    def close(self) -> None:
+        """Gives everything back. Not while the guest is inside the sandbox."""
+        self.closed = True
+        self.suspension.forget()
+        if self.fiber is not None:
+            self.fiber.close()
+            self.fiber = None
+        self.futures.close()
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self.session.close()
+
+    def _put(self, event: Message | Blob | Log) -> object:
+        self.outbox.put(event)
+        if not self.outbox.full:
+            return None
+        self.outbox.on_room = self.wake
+        return self.suspension.begin(_nothing)
+
+
+def cpu_message(seconds: float, program: Source | None, loop_line: int) -> str:
+    """What to say to a program that computes for too long."""
+    text = f"used up its {seconds:g} s of processor time"
+    if program is not None and loop_line:
+        text += f"; the last loop it entered begins at {program.filename}, line {loop_line}"
+    return text
+
+
+def _nothing() -> None:
+    return None
+
+
+def _hand_over(done: "asyncio.Future[Any]", future: Future) -> None:
+    """The outcome of a thread, on the loop."""
+    if done.cancelled():
+        return
+    error = done.exception()
+    if isinstance(error, Exception):
+        future.fail(error)
+    elif error is None:
+        future.resolve(done.result())

@@ -1,0 +1,117 @@
+"""An inferlet from launch to end, as the rooms above see it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+from pie.application.ending import of_error, of_outcome
+from pie.application.guest import Guest
+from pie.application.lifecycle import ENDS, Happening, State, after
+from pie.application.mailbox import Outbox
+from pie.application.usage import InstanceUsage
+from pie.core.errors import Cancelled, InternalError, PieError, WrongState
+from pie.core.events import Event, Failed, Finished, Started
+from pie.core.ids import InstanceId
+
+
+class Instance:
+    """Made by `Application.launch`. All methods belong on the loop's thread."""
+
+    def __init__(
+        self,
+        id: InstanceId,
+        program: str,
+        loop: asyncio.AbstractEventLoop,
+        ended: "Callable[[Instance, Finished | Failed], None]",
+    ) -> None:
+        self.id = id
+        self.program = program
+        """Its name, for people."""
+        self.state: State = "starting"
+        self.started_at = time.time()
+        self.finished_at: float | None = None
+        self._guest: Guest | None = None
+        self._usage: InstanceUsage | None = None
+        self.outbox = Outbox()
+        self._result: asyncio.Future[Finished | Failed] = loop.create_future()
+        self._ended = ended
+
+    def events(self) -> AsyncIterator[Event]:
+        """From the first event on, as far as they are kept; ends after `Finished` or `Failed`.
+
+        While somebody reads, a program that sends faster than they read waits for them.
+        """
+        return self.outbox.read()
+
+    def post(self, message: str | bytes) -> None:
+        """To the program's `receive`. Raises `WrongState` after its end, `LimitExceeded` when it is full."""
+        if self._guest is None:
+            raise WrongState(f"instance {self.id} has {self.state}: it receives no messages any more")
+        self._guest.check_size("a message", len(message))
+        self._guest.inbox.post(message)
+
+    def cancel(self) -> None:
+        """Ends the program where it is, at once. Does nothing after its end."""
+        self.abort(Cancelled("the program was cancelled"))
+
+    async def wait(self) -> Finished | Failed:
+        """How it ended."""
+        return await asyncio.shield(self._result)
+
+    def usage(self) -> InstanceUsage:
+        if self._usage is not None:
+            return self._usage
+        if self._guest is None:
+            raise InternalError("an instance without a guest has no usage")
+        return self._guest.usage()
+
+    # For the application
+
+    @property
+    def over(self) -> bool:
+        return self.state in ENDS
+
+    def begin(self, guest: Guest) -> None:
+        self._guest = guest
+        self.outbox.put(Started(self.id))
+
+    def runs(self) -> None:
+        if self.state == "starting":
+            self.state = after(self.state, "run")
+
+    def abort(self, why: PieError) -> None:
+        """Ends the program from outside."""
+        if not self.over:
+            self._end(of_error(why))
+
+    def settle(self) -> None:
+        """The guest has left the sandbox for good."""
+        guest = self._guest
+        if guest is None or self.over:
+            return
+        if guest.doomed is not None:
+            self._end(of_error(guest.doomed))
+        elif guest.fiber is not None and guest.fiber.outcome is not None:
+            self._end(of_outcome(guest.fiber.outcome, guest.limits))
+        else:
+            self._end(of_error(InternalError("the program stopped without an outcome")))
+
+    def _end(self, event: Finished | Failed) -> None:
+        guest = self._guest
+        if guest is None:
+            raise InternalError("an instance without a guest cannot end")
+        self.state = after(self.state, _happening(event))
+        self.finished_at = time.time()
+        self._usage = guest.usage()
+        self._guest = None
+        guest.close()
+        self.outbox.put(event)
+        self.outbox.end()
+        self._result.set_result(event)
+        self._ended(self, event)
+
+
+def _happening(event: Finished | Failed) -> Happening:
+    if isinstance(event, Finished):
+        return "finish"
+    return "cancel" if event.reason == "cancelled" else "fail"

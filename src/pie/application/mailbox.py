@@ -1,0 +1,184 @@
+"""Messages between a program and whoever launched it, in both directions, bounded.
+
+Towards the client: with a reader attached that is too slow, the program waits; with nobody attached, the
+oldest events make room. Towards the program: `post` refuses what does not fit.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Generic, TypeVar
+
+from pie.application.futures import Future
+from pie.core.errors import LimitExceeded
+from pie.core.events import Blob, Event, Log, Message
+
+MOST_EVENTS = 4096
+MOST_EVENT_BYTES = 4 << 20
+MOST_POSTS = 1024
+MOST_POST_BYTES = 16 << 20
+
+T = TypeVar("T", str, bytes)
+
+
+def size_of(event: Event) -> int:
+    """Roughly its size in bytes, for bounds."""
+    if isinstance(event, Message | Log):
+        return len(event.text)
+    return len(event.data) if isinstance(event, Blob) else 0
+
+
+class _Reader:
+    """How far one client has read: events and bytes since the beginning."""
+
+    __slots__ = ("bytes", "events", "waiter")
+
+    def __init__(self, events: int, bytes: int) -> None:
+        self.events = events
+        self.bytes = bytes
+        self.waiter: asyncio.Future[None] | None = None
+
+    def notify(self) -> None:
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+
+class Outbox:
+    """Everything an instance has told the world, as far as it is kept."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Event] = deque()
+        self._kept_bytes = 0
+        self._events = 0
+        self._bytes = 0
+        """Put since the beginning."""
+        self._readers: list[_Reader] = []
+        self._ended = False
+        self.on_room: Callable[[], None] | None = None
+        """Wakes the program that waits for room."""
+
+    @property
+    def full(self) -> bool:
+        """A reader is attached and has more than its share before it."""
+        return any(
+            self._events - reader.events >= MOST_EVENTS or self._bytes - reader.bytes >= MOST_EVENT_BYTES
+            for reader in self._readers
+        )
+
+    def put(self, event: Event) -> None:
+        size = size_of(event)
+        self._kept.append(event)
+        self._events += 1
+        self._kept_bytes += size
+        self._bytes += size
+        if len(self._kept) > MOST_EVENTS or self._kept_bytes > MOST_EVENT_BYTES:
+            self._trim()
+        for reader in self._readers:
+            reader.notify()
+
+    def end(self) -> None:
+        """Nothing will be put any more."""
+        self._ended = True
+        self.on_room = None
+        for reader in self._readers:
+            reader.notify()
+
+    async def read(self) -> AsyncIterator[Event]:
+        """Every event that is kept, then the new ones, until the end."""
+        reader = _Reader(self._events - len(self._kept), self._bytes - self._kept_bytes)
+        self._readers.append(reader)
+        try:
+            if reader.events:
+                yield Log("stderr", f"[{reader.events} earlier events were dropped]\n")
+            while True:
+                while reader.events < self._events:
+                    yield self._take(reader)
+                if self._ended:
+                    return
+                reader.waiter = asyncio.get_running_loop().create_future()
+                await reader.waiter
+        finally:
+            self._readers.remove(reader)
+            self._room()
+
+    def _take(self, reader: _Reader) -> Event:
+        event = self._kept[reader.events - self._events]
+        reader.events += 1
+        reader.bytes += size_of(event)
+        if self.on_room is not None:
+            self._room()
+        return event
+
+    def _room(self) -> None:
+        if self.on_room is not None and not self.full:
+            wake, self.on_room = self.on_room, None
+            wake()
+
+    def _trim(self) -> None:
+        """Drops the oldest events that are too many, but none that an attached reader has still to read."""
+        read = min((reader.events for reader in self._readers), default=self._events)
+        while len(self._kept) > MOST_EVENTS or self._kept_bytes > MOST_EVENT_BYTES:
+            if self._events - len(self._kept) >= read or len(self._kept) == 1:
+                return
+            self._kept_bytes -= size_of(self._kept.popleft())
+
+
+class _Line(Generic[T]):
+    """Messages of one kind and the futures that wait for them; one of the two is always empty."""
+
+    def __init__(self) -> None:
+        self.messages: deque[T] = deque()
+        self.waiting: deque[Future] = deque()
+
+    def post(self, message: T) -> None:
+        if self.waiting:
+            self.waiting.popleft().resolve(message)
+        else:
+            self.messages.append(message)
+
+    def receive(self) -> Future:
+        future = Future(self._dropped)
+        if self.messages:
+            future.resolve(self.messages.popleft())
+        else:
+            self.waiting.append(future)
+        return future
+
+    def _dropped(self, future: Future) -> None:
+        """A message that arrived for a future nobody read goes to the next one."""
+        if not future.done:
+            self.waiting.remove(future)
+        elif future.value is not None:
+            message: T = future.value
+            if self.waiting:
+                self.waiting.popleft().resolve(message)
+            else:
+                self.messages.appendleft(message)
+
+
+class Inbox:
+    """What the client has sent and the program has not received."""
+
+    def __init__(self) -> None:
+        self._texts: _Line[str] = _Line()
+        self._blobs: _Line[bytes] = _Line()
+
+    def post(self, message: str | bytes) -> None:
+        """Raises `LimitExceeded` when the program does not keep up."""
+        self._check_room(len(message))
+        if isinstance(message, str):
+            self._texts.post(message)
+        else:
+            self._blobs.post(message)
+
+    def receive(self) -> Future:
+        return self._texts.receive()
+
+    def receive_blob(self) -> Future:
+        return self._blobs.receive()
+
+    def _check_room(self, size: int) -> None:
+        texts, blobs = self._texts.messages, self._blobs.messages
+        size += sum(map(len, texts)) + sum(map(len, blobs))
+        if len(texts) + len(blobs) >= MOST_POSTS or size > MOST_POST_BYTES:
+            raise LimitExceeded("the program does not receive its messages: its mailbox is full")

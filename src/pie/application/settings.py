@@ -1,0 +1,21 @@
+"""Every setting of the application layer."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pie.core.programs import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationSettings:
+    home: Path
+    """Holds `guests/` (built runners) and `compiled/` (machine code)."""
+    max_instances: int = 2048
+    """Alive at once; a launch beyond is refused."""
+    limits: Limits = field(default_factory=Limits)
+    """No instance gets more than this, whatever its launch asks for."""
+    finished_kept: int = 1024
+    """Instances that can still be looked at after their end."""
+    max_component_bytes: int = 128 << 20
+    build_seconds: float = 600.0
+    """Bound on building the runner, and on compiling a component."""
