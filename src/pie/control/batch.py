@@ -60,7 +60,17 @@ class Batch:
         """
         if self._only is not None and type(work) is not self._only:
             return False
-        if not self._fits(entry, work):
+        if isinstance(work, ForwardWork):
+            fits = self._place_forward(entry, work)
+        elif isinstance(work, EmbedWork):
+            fits = self._place_embed(entry.queue.space, work)
+        elif isinstance(work, DistWork):
+            fits = self._place_dist(entry, work)
+        elif isinstance(work, CopyWork):
+            fits = self._place_copy(entry.queue.space, work)
+        else:
+            fits = self._place_mask(entry.queue.space, work)
+        if not fits:
             return False
         if not self._fuse:
             self._only = type(work)
@@ -78,20 +88,8 @@ class Batch:
             self._dists,
             self.syncs,
             written_pages=touched.pages_changed | touched.pages_written,
-            written_embs=touched.embs_changed,
+            written_embs=touched.embs_embedded | touched.embs_produced,
         )
-
-    def _fits(self, entry: Entry, work: DriverWork) -> bool:
-        space = entry.queue.space
-        if isinstance(work, ForwardWork):
-            return self._place_forward(entry, space, work)
-        if isinstance(work, EmbedWork):
-            return self._place_embed(space, work)
-        if isinstance(work, DistWork):
-            return self._place_dist(entry, work)
-        if isinstance(work, CopyWork):
-            return self._place_copy(space, work)
-        return self._place_mask(space, work)
 
     def _place_embed(self, space: AddressSpace, work: EmbedWork) -> bool:
         touched = self._touched
@@ -105,7 +103,7 @@ class Batch:
         columns.embed_positions += work.positions
         columns.embed_slots += slots
         touched.embs.update(slots)
-        touched.embs_changed.update(slots)
+        touched.embs_embedded.update(slots)
         return True
 
     def _place_dist(self, entry: Entry, work: DistWork) -> bool:
@@ -150,7 +148,7 @@ class Batch:
             self._touched.pages_changed.add(page)
         return True
 
-    def _place_forward(self, entry: Entry, space: AddressSpace, work: ForwardWork) -> bool:
+    def _place_forward(self, entry: Entry, work: ForwardWork) -> bool:
         columns, touched, inputs = self._columns, self._touched, work.inputs
         if columns.inputs and len(columns.inputs) + len(inputs) > self._max_tokens:
             return False
@@ -158,45 +156,51 @@ class Batch:
         distinct = set(slots)
         if not all_held(slots, distinct):
             raise next(lease for lease in inputs if lease.physical is None).unreadable()
-        if not touched.embs_produced.isdisjoint(distinct):
+        if not (touched.embs_produced.isdisjoint(distinct) and self._may_output(work)):
             return False
-        pages = self._find_places(space, work)
+        pages = self._find_pages(entry.queue.space, work)
         if pages is None:
             return False
+        touched.pages_read.update(pages)
+        touched.embs.update(slots)
+        self._add_targets(work, len(inputs))
         self._add_outputs(work)
-        self._add_targets(work)
         columns.inputs += slots
         columns.input_starts.append(len(columns.inputs))
         columns.read_pages += pages
         columns.read_starts.append(len(columns.read_pages))
-        touched.embs.update(slots)
         entry.tokens += len(inputs)
         return True
 
-    def _find_places(self, space: AddressSpace, work: ForwardWork) -> list[PhysicalPage] | None:
-        """Pages and slots for what a forward writes. The pages it reads, or None where it must wait."""
+    def _may_output(self, work: ForwardWork) -> bool:
         touched = self._touched
+        for lease in work.outputs:
+            slot = lease.physical
+            if slot in touched.embs_produced or slot in touched.embs_scored:
+                return False
+        return True
+
+    def _find_pages(self, space: AddressSpace, work: ForwardWork) -> list[PhysicalPage] | None:
+        """All memory a forward needs. The pages it reads, or None where it must wait for the next pass."""
         claims = Claims()
         for lease in work.writes:
             if not self._claim_write(lease, claims):
                 return None
         places = [lease.physical for lease in work.reads]
         distinct = set(places)
-        if not touched.pages_written.isdisjoint(distinct):
+        if not self._touched.pages_written.isdisjoint(distinct):
             return None
         if None in distinct:
             self._claim_reads(work, claims)
-        if not self._may_output(work) or (len(claims) and self._memory.pages.lacks(len(claims))):
+        if (claims.fresh or claims.moved) and self._memory.pages.lacks(len(claims)):
             return None
         if not self._give_embs(space, work.outputs):
             return None
-        if len(claims):
+        if claims.fresh or claims.moved:
             self._give_pages(space, claims)
             places = [lease.physical for lease in work.reads]
             distinct = set(places)
-        held = places if all_held(places, distinct) else [page for page in places if page is not None]
-        touched.pages_read.update(held)
-        return held
+        return places if all_held(places, distinct) else [page for page in places if page is not None]
 
     def _add_outputs(self, work: ForwardWork) -> None:
         columns, touched = self._columns, self._touched
@@ -206,34 +210,23 @@ class Batch:
             if slot is not None:
                 columns.outputs += (base + row, slot)
                 touched.embs_produced.add(slot)
-                touched.embs_changed.add(slot)
                 touched.embs.add(slot)
 
-    def _add_targets(self, work: ForwardWork) -> None:
-        columns, size = self._columns, self._page_size
-        left = len(work.inputs)
+    def _add_targets(self, work: ForwardWork, count: int) -> None:
+        columns, size, offset = self._columns, self._page_size, work.offset
         if work.mask is not None:
             columns.add_mask(work.mask)
         if not work.writes:
-            columns.targets += [-1] * left
-        offset = work.offset
+            columns.targets += [-1] * count
         for lease in work.writes:
             page = lease.physical
             if page is not None:
-                room = min(size - offset, left)
                 start = page * size + offset
+                room = min(size - offset, count)
                 columns.targets += range(start, start + room)
                 self._touched.pages_written.add(page)
-                left -= room
+                count -= room
                 offset = 0
-
-    def _may_output(self, work: ForwardWork) -> bool:
-        touched = self._touched
-        for lease in work.outputs:
-            slot = lease.physical
-            if slot in touched.embs_produced or slot in touched.embs_scored:
-                return False
-        return True
 
     def _claim_copy_from(self, lease: PageLease, claims: Claims) -> bool:
         page = lease.physical

@@ -73,10 +73,10 @@ class Checks:
                 return None
             case FreePages(pages):
                 self._check_length("dealloc_kvpage", pages)
-                return FreePagesWork(space.pages.remove(pages), len(pages))
+                return FreePagesWork(len(pages), space.pages.remove(pages))
             case FreeEmbs(embs):
                 self._check_length("dealloc_emb", embs)
-                return FreeEmbsWork(space.embs.remove(embs), len(embs))
+                return FreeEmbsWork(len(embs), space.embs.remove(embs))
             case CopyPages():
                 return self._copy(space, command)
             case ForkPages():
@@ -84,7 +84,7 @@ class Checks:
             case MaskPage():
                 return self._mask(space, command)
             case Synchronize():
-                return SyncWork(completion)
+                return SyncWork(1, completion)
         raise InvalidArgument(f"{type(command).__name__} is no command")
 
     def _embed(self, space: AddressSpace, command: EmbedText) -> EmbedWork | None:
@@ -97,15 +97,18 @@ class Checks:
             )
         if not count:
             return None
-        self._check_length("embed_txt", tokens)
-        self._check_tokens("embed_txt", tokens)
+        if count > self._max_list:
+            raise _too_long("embed_txt", tokens, self._max_list)
+        if max(tokens) >= self._vocabulary or min(tokens) < 0:
+            raise self._bad_token("embed_txt", tokens)
         if max(positions) >= self._context or min(positions) < 0:
             wrong = next(position for position in positions if not 0 <= position < self._context)
             raise InvalidArgument(
                 f"embed_txt: position {wrong} is outside the model's context of {self._context} tokens"
             )
         embs = space.embs.find(names)
-        space.embs.check_distinct(names)
+        if count > 1:
+            space.embs.check_distinct(names)
         return EmbedWork(tokens, positions, embs, 3 * count)
 
     def _forward(self, space: AddressSpace, command: Forward) -> ForwardWork:
@@ -113,18 +116,23 @@ class Checks:
         count = len(iemb)
         if not 0 < count <= self._max_list:
             raise InvalidArgument(f"forward: {count} inputs: give 1 to {self._max_list} in iemb")
-        self._check_length("forward: ikv", ikv)
+        if len(ikv) > self._max_list:
+            raise _too_long("forward: ikv", ikv, self._max_list)
         reads = space.pages.find(ikv)
         inputs = space.embs.find(iemb)
         size = len(ikv) + count + len(oemb)
+        if len(oemb) > count:
+            raise InvalidArgument(f"forward: {len(oemb)} oemb for {count} inputs: at most one for each")
+        if outputs:
+            self._check_outputs(outputs, len(oemb), count)
         if mask is not None:
             size += self._check_mask(mask, count, len(ikv) * self._page_size)
         return ForwardWork(
             reads,
             inputs,
-            self._targets(space, okv, offset, count),
+            self._targets(space, okv, offset, count) if okv else [],
             offset % self._page_size,
-            self._outputs(space, oemb, outputs, count),
+            self._outputs(space, oemb) if oemb else [],
             outputs or range(count - len(oemb), count),
             mask,
             size,
@@ -134,29 +142,22 @@ class Checks:
         self, space: AddressSpace, okv: Sequence[VirtualPage], offset: int, count: int
     ) -> list[PageLease]:
         """The pages among `okv` that receive tokens."""
-        if not okv:
-            return []
         size = self._page_size
         if offset < 0 or offset + count > len(okv) * size:
             raise InvalidArgument(
                 f"forward: {count} inputs do not fit into {len(okv)} okv pages of {size} tokens from token "
                 f"{offset} on: give {-(-(max(offset, 0) + count) // size)} pages"
             )
-        self._check_length("forward: okv", okv)
         pages = space.pages.find(okv)
+        if len(pages) == 1:
+            return pages
         space.pages.check_distinct(okv)
-        return pages if len(pages) == 1 else pages[offset // size : -(-(offset + count) // size)]
+        return pages[offset // size : -(-(offset + count) // size)]
 
-    def _outputs(
-        self, space: AddressSpace, oemb: Sequence[VirtualEmb], outputs: Sequence[int], count: int
-    ) -> list[EmbLease]:
-        if len(oemb) > count:
-            raise InvalidArgument(f"forward: {len(oemb)} oemb for {count} inputs: at most one for each")
-        if outputs:
-            self._check_outputs(outputs, len(oemb), count)
-        embs = space.embs.find(oemb)
-        space.embs.check_distinct(oemb)
-        return embs
+    def _outputs(self, space: AddressSpace, oemb: Sequence[VirtualEmb]) -> list[EmbLease]:
+        if len(oemb) > 1:
+            space.embs.check_distinct(oemb)
+        return space.embs.find(oemb)
 
     def _check_outputs(self, outputs: Sequence[int], wanted: int, count: int) -> None:
         if len(outputs) != wanted:
@@ -190,7 +191,8 @@ class Checks:
                 raise InvalidArgument(
                     f"get_next_dist: {len(tokens)} tokens to score: at most {self._settings.max_scored}"
                 )
-            self._check_tokens("get_next_dist", tokens)
+            if max(tokens) >= self._vocabulary or min(tokens) < 0:
+                raise self._bad_token("get_next_dist", tokens)
         return DistWork(space.embs.find((emb,))[0], top_k, tokens, completion, 2 + len(tokens))
 
     def _copy(self, space: AddressSpace, command: CopyPages) -> CopyWork | None:
@@ -220,7 +222,7 @@ class Checks:
             raise InvalidArgument(f"fork_kvpage: {len(src)} src, {len(dst)} dst: give one new page for each")
         self._check_length("fork_kvpage", src)
         sources = space.pages.find(src)
-        return ForkWork(sources, space.pages.add(dst), 2 * len(src)) if src else None
+        return ForkWork(2 * len(src), sources, space.pages.add(dst)) if src else None
 
     def _mask(self, space: AddressSpace, command: MaskPage) -> MaskWork:
         page, visible = command
@@ -232,13 +234,16 @@ class Checks:
         signed = visible - (1 << 32) if visible >= 1 << 31 else visible
         return MaskWork(lease, signed)
 
-    def _check_tokens(self, call: str, tokens: Sequence[Token]) -> None:
-        if max(tokens) >= self._vocabulary or min(tokens) < 0:
-            wrong = next(token for token in tokens if not 0 <= token < self._vocabulary)
-            raise InvalidArgument(
-                f"{call}: token {wrong} is not in the vocabulary: tokens are 0 to {self._vocabulary - 1}"
-            )
+    def _bad_token(self, call: str, tokens: Sequence[Token]) -> InvalidArgument:
+        wrong = next(token for token in tokens if not 0 <= token < self._vocabulary)
+        return InvalidArgument(
+            f"{call}: token {wrong} is not in the vocabulary: tokens are 0 to {self._vocabulary - 1}"
+        )
 
     def _check_length(self, call: str, values: Sequence[object]) -> None:
         if len(values) > self._max_list:
-            raise InvalidArgument(f"{call}: a list of {len(values)}: at most {self._max_list} at once")
+            raise _too_long(call, values, self._max_list)
+
+
+def _too_long(call: str, values: Sequence[object], most: int) -> InvalidArgument:
+    return InvalidArgument(f"{call}: a list of {len(values)}: at most {most} at once")

@@ -31,7 +31,7 @@ class Touched:
     """What the commands of a pass do to physical places; answers the table above."""
 
     __slots__ = (
-        "embs", "embs_changed", "embs_produced", "embs_scored",
+        "embs", "embs_embedded", "embs_produced", "embs_scored",
         "pages_changed", "pages_masked", "pages_read", "pages_written",
     )  # fmt: skip
 
@@ -45,10 +45,10 @@ class Touched:
         """In any way: their contents are unknown if the pass fails."""
         self.embs: set[PhysicalEmb] = set()
         """Touched in any way."""
+        self.embs_embedded: set[PhysicalEmb] = set()
         self.embs_produced: set[PhysicalEmb] = set()
         """Written by forwards."""
         self.embs_scored: set[PhysicalEmb] = set()
-        self.embs_changed: set[PhysicalEmb] = set()
 
     def may_copy_from(self, page: PhysicalPage) -> bool:
         return page not in self.pages_written and page not in self.pages_masked

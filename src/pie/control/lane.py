@@ -15,7 +15,7 @@ from pie.control.statistics import ModelStatistics, PoolStatistics
 from pie.control.ticket import Ticket
 from pie.core.clock import Clock, Handle
 from pie.core.driver import Driver
-from pie.core.errors import Cancelled, InternalError, PieError, Unavailable
+from pie.core.errors import Cancelled, InternalError, Unavailable
 from pie.core.ids import QueueId
 from pie.core.model import ModelInfo
 from pie.core.passes import PassResult
@@ -73,7 +73,6 @@ class Lane:
         error = Cancelled(f"queue {queue.name} was reset before this command was executed")
         self.planner.drop(queue, error, self._clock.now())
         self.memory.settle()
-        self._deliver()
 
     def close_queue(self, queue: CommandQueue) -> None:
         """Nothing of this queue is answered any more."""
@@ -86,8 +85,8 @@ class Lane:
         self.memory.settle()
 
     def pump(self) -> None:
-        """Sends passes while there is something to send, and answers what needs no pass."""
-        if self._pumping or self.down:
+        """Delivers answers, then sends passes while there is something to send."""
+        if self._pumping or self.planner.at_rest:
             return
         self._pumping = True
         try:
@@ -118,21 +117,27 @@ class Lane:
         )
 
     def _pump(self) -> None:
-        while True:
-            step = self.planner.plan(self._clock.now(), self._guests_runnable())
+        planner = self.planner
+        step: float | None = None
+        while not planner.at_rest:
             self._deliver()
-            if isinstance(step, Ticket):
-                self._send(step)
-            else:
-                self._wake_at(step)
-                return
+            if self.down:
+                break
+            answer = planner.plan(self._clock.now(), self._guests_runnable())
+            if isinstance(answer, Ticket):
+                self._send(answer)
+            elif not planner.outcomes:
+                step = answer
+                break
+        self._wake_at(step)
 
     def _send(self, ticket: Ticket) -> None:
         try:
             self._driver.submit(ticket.work)
         except Exception as error:  # a driver that breaks its promise must not stop the others
             _log.exception("the driver of %s did not take pass %d", self.info.name, ticket.work.number)
-            self._fail(InternalError(f"the driver did not take the pass: {error}"))
+            failure = InternalError(f"the driver did not take the pass: {error}")
+            self._dispatcher.fail(failure, self._clock.now())
 
     def _wake_at(self, when: float | None) -> None:
         if self._timer is not None:
@@ -150,7 +155,6 @@ class Lane:
 
     def _done(self, result: PassResult) -> None:
         self._dispatcher.finish(result, self._clock.now())
-        self._deliver()
         self.pump()
 
     def _lost(self, reason: str) -> None:
@@ -163,17 +167,12 @@ class Lane:
             self.planner.poison(queue, error, now)
         self.memory.lose_all(now)
         self.memory.settle()
-        self._wake_at(None)
-        self._deliver()
+        self.pump()
 
     def _restored(self) -> None:
         self.down = ""
         self.planner.driver_free(self._clock.now())
         self.pump()
-
-    def _fail(self, error: PieError) -> None:
-        self._dispatcher.fail(error, self._clock.now())
-        self._deliver()
 
     def _deliver(self) -> None:
         outcomes = self.planner.outcomes

@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Generic, TypeGuard, TypeVar
 
-from pie.core.errors import PieError, Unavailable, UnknownId
+from pie.core.errors import InvalidArgument, PieError, Unavailable, UnknownId
 from pie.core.ids import PhysicalEmb, PhysicalPage, VirtualEmb, VirtualPage
 
 V = TypeVar("V", bound=int)
@@ -40,7 +40,7 @@ class Lease(Generic[V, P]):
     def unreadable(self) -> PieError:
         """The error of a command that needs contents which are not there."""
         if self.absence is Absence.EMPTY:
-            return UnknownId(f"{self.noun} {self.name} is read before anything was written to it")
+            return InvalidArgument(f"{self.noun} {self.name} is read before anything was written to it")
         return self.unusable()
 
     def unusable(self) -> PieError:

@@ -41,6 +41,11 @@ class Planner:
         self._number = 0
         self._idle_since = 0.0
 
+    @property
+    def at_rest(self) -> bool:
+        """Nothing to send, to execute or to deliver."""
+        return not (self.waiting or self.outcomes or self._errands)
+
     def begin(self, queue: CommandQueue, work: Work, now: float) -> None:
         """The first command of a queue in which nothing waits. More are appended to the queue itself."""
         queue.work.append(work)
@@ -69,7 +74,9 @@ class Planner:
     def returned(self, ticket: Ticket, seconds: float, now: float) -> None:
         """The oldest pass has come back: who got an answer is waited for."""
         self.pass_seconds += (_SMOOTHING if self.pass_seconds else 1.0) * (seconds - self.pass_seconds)
-        self._awaited.update(dist.queue for dist in ticket.dists if not dist.queue.work)
+        self._awaited.update(
+            entry.queue for entry in ticket.entries if not (entry.queue.work or entry.queue.closed)
+        )
         self.driver_free(now)
 
     def driver_free(self, now: float) -> None:
@@ -174,14 +181,14 @@ class Planner:
     def _execute(self, queue: CommandQueue, work: Bookkeeping, batch: Batch | None, now: float) -> None:
         """`batch`: the pass under construction, if it has commands of this queue."""
         match work:
-            case FreePagesWork(pages):
+            case FreePagesWork(pages=pages):
                 self._memory.free_pages(queue.space, pages, now)
-            case FreeEmbsWork(embs):
+            case FreeEmbsWork(embs=embs):
                 self._memory.free_embs(queue.space, embs, now)
-            case ForkWork(src, dst):
+            case ForkWork(src=src, dst=dst):
                 for one, other in zip(src, dst, strict=True):
                     self._memory.fork_page(queue.space, one, other, now)
-            case SyncWork(completion):
+            case SyncWork(completion=completion):
                 self._synchronize(queue, completion, batch)
         queue.account.settle(1, work.size)
 

@@ -8,9 +8,9 @@ from pie.control.lane import Lane
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.statistics import SessionUsage
-from pie.control.work import DistWork, SyncWork, Work
+from pie.control.work import DistWork, SyncWork
 from pie.core.clock import Clock
-from pie.core.commands import Command, Completion
+from pie.core.commands import Command, Completion, Synchronize
 from pie.core.errors import LimitExceeded, PieError, QueueFailed, Unavailable, UnknownId, WrongState
 from pie.core.ids import InstanceId, QueueId
 from pie.core.programs import Limits
@@ -63,7 +63,10 @@ class Session:
         Raises `UnknownId`, `InvalidArgument`, `LimitExceeded`; `QueueFailed` for a poisoned queue and
         `Unavailable` while the model has no driver.
         """
-        found, lane = self._find(queue)
+        try:
+            found, lane = self._queues[queue]
+        except KeyError:
+            raise _no_queue(queue) from None
         if found.error is not None or lane.down:
             raise _refusal(found, lane)
         account = self._account
@@ -71,9 +74,14 @@ class Session:
             raise self._too_much()
         work = lane.checks.check(found.space, command, completion)
         if work is not None:
-            self._enqueue(found, lane, work)
+            account.commands += 1
+            account.numbers += work.size
+            if found.work:
+                found.work.append(work)
+            else:
+                lane.planner.begin(found, work, self._clock.now())
         if completion is not None and not isinstance(work, DistWork | SyncWork):
-            self._enqueue(found, lane, SyncWork(completion))
+            self.submit(queue, Synchronize(), completion)
 
     def reset(self, queue: QueueId) -> None:
         """Fails what waits with `Cancelled` and forgets the queue's error. What would have been freed is
@@ -114,20 +122,11 @@ class Session:
             lane.close_space(space)
         self._on_close(self.instance)
 
-    def _enqueue(self, queue: CommandQueue, lane: Lane, work: Work) -> None:
-        account = self._account
-        account.commands += 1
-        account.numbers += work.size
-        if queue.work:
-            queue.work.append(work)
-        else:
-            lane.planner.begin(queue, work, self._clock.now())
-
     def _find(self, queue: QueueId) -> tuple[CommandQueue, Lane]:
         try:
             return self._queues[queue]
         except KeyError:
-            raise UnknownId(f"queue {queue} does not exist: create_queue first") from None
+            raise _no_queue(queue) from None
 
     def _space(self, lane: Lane) -> AddressSpace:
         space = self._spaces.get(lane)
@@ -147,6 +146,10 @@ class Session:
             f"{account.numbers} numbers are queued in arguments, more than "
             f"{self._settings.max_queued_numbers}: synchronize before queueing more"
         )
+
+
+def _no_queue(queue: QueueId) -> UnknownId:
+    return UnknownId(f"queue {queue} does not exist: create_queue first")
 
 
 def _refusal(queue: CommandQueue, lane: Lane) -> PieError:

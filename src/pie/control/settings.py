@@ -31,7 +31,7 @@ class ControlSettings:
 
     max_queues: int = 256
     """Of one program."""
-    max_names: int = 1 << 17
+    max_names: int = 1 << 16
     """Pages, and embeddings, of one program that may be allocated at once."""
     max_list: int = 1 << 16
     """Elements in one argument; runs in one mask."""

@@ -2,57 +2,42 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import ClassVar
 
 from pie.control.leases import EmbLease, PageLease
 from pie.core.commands import Completion, Span
 from pie.core.ids import Token
 
 
-class Kind(Enum):
-    """The parts of a pass, in the order in which a driver executes them, and what needs no driver."""
+@dataclass(slots=True, eq=False)
+class Bookkeeping:
+    """Work that needs no driver, only its turn."""
 
-    BOOKKEEPING = "bookkeeping"
-    COPY = "copy"
-    MASK = "mask"
-    EMBED = "embed"
-    FORWARD = "forward"
-    DIST = "dist"
+    size: int
 
 
 @dataclass(slots=True, eq=False)
-class FreePagesWork:
-    kind: ClassVar[Kind] = Kind.BOOKKEEPING
+class FreePagesWork(Bookkeeping):
     pages: list[PageLease]
-    size: int
 
 
 @dataclass(slots=True, eq=False)
-class FreeEmbsWork:
-    kind: ClassVar[Kind] = Kind.BOOKKEEPING
+class FreeEmbsWork(Bookkeeping):
     embs: list[EmbLease]
-    size: int
 
 
 @dataclass(slots=True, eq=False)
-class ForkWork:
-    kind: ClassVar[Kind] = Kind.BOOKKEEPING
+class ForkWork(Bookkeeping):
     src: list[PageLease]
     dst: list[PageLease]
-    size: int
 
 
 @dataclass(slots=True, eq=False)
-class SyncWork:
-    kind: ClassVar[Kind] = Kind.BOOKKEEPING
+class SyncWork(Bookkeeping):
     completion: Completion | None
-    size: int = 1
 
 
 @dataclass(slots=True, eq=False)
 class CopyWork:
-    kind: ClassVar[Kind] = Kind.COPY
     src: list[PageLease]
     dst: list[PageLease]
     spans: Sequence[Span]
@@ -61,7 +46,6 @@ class CopyWork:
 
 @dataclass(slots=True, eq=False)
 class MaskWork:
-    kind: ClassVar[Kind] = Kind.MASK
     page: PageLease
     visible: int
     """As a signed 32-bit number."""
@@ -70,7 +54,6 @@ class MaskWork:
 
 @dataclass(slots=True, eq=False)
 class EmbedWork:
-    kind: ClassVar[Kind] = Kind.EMBED
     tokens: Sequence[Token]
     positions: Sequence[int]
     embs: list[EmbLease]
@@ -79,7 +62,6 @@ class EmbedWork:
 
 @dataclass(slots=True, eq=False)
 class ForwardWork:
-    kind: ClassVar[Kind] = Kind.FORWARD
     reads: list[PageLease]
     inputs: list[EmbLease]
     writes: list[PageLease]
@@ -95,7 +77,6 @@ class ForwardWork:
 
 @dataclass(slots=True, eq=False)
 class DistWork:
-    kind: ClassVar[Kind] = Kind.DIST
     emb: EmbLease
     top_k: int
     tokens: Sequence[Token]
@@ -104,5 +85,4 @@ class DistWork:
 
 
 DriverWork = CopyWork | MaskWork | EmbedWork | ForwardWork | DistWork
-Bookkeeping = FreePagesWork | FreeEmbsWork | ForkWork | SyncWork
-Work = DriverWork | Bookkeeping
+Work = DriverWork | FreePagesWork | FreeEmbsWork | ForkWork | SyncWork
