@@ -8,6 +8,8 @@ and then waits in the host directly, which is what ordinary decoding does for ea
 import asyncio
 import heapq
 import math
+import sys
+import traceback
 from asyncio.base_events import BaseEventLoop
 from collections import deque
 from collections.abc import Callable, Generator
@@ -64,6 +66,12 @@ class EventLoop(BaseEventLoop):
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> NoReturn:  # type: ignore[override] # noqa: ARG002
         name = getattr(func, "__name__", "the function")
         raise RuntimeError(f"an inferlet has no threads: call {name} directly instead of in an executor")
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """What nobody awaited and so nobody has seen goes to standard error, the program's log."""
+        error = context.get("exception")
+        shown = "" if error is None else "".join(traceback.format_exception(error))
+        sys.stderr.write(f"{context['message']}\n{shown}")
 
     def close(self) -> None:
         self._waiting.clear()

@@ -136,7 +136,7 @@ def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine to its end, then whatever it left behind: tasks are cancelled, generators closed."""
     loop = EventLoop()
     try:
-        return loop.run_until_complete(main)
+        return loop.run_until_complete(loop.create_task(main, name="main"))
     except Deadlock:
         loop.set_exception_handler(_ignore)  # the tasks named in it need no warning
         raise

@@ -1,0 +1,8 @@
+"""The smallest inferlet: one message to whoever launched it."""
+
+from inferlet import send
+
+
+async def main(name: str = "world"):
+    """Says hello."""
+    send(f"Hello, {name}!")
