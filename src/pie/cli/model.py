@@ -1,42 +1,29 @@
 """`pie model`: fetch, list, show and remove models."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from pie.cli.listing import print_json, print_table
+from pie.cli.options import JsonOption, load_settings
 from pie.cli.progress import BarProgress
-from pie.core.errors import InvalidArgument, PieError
-from pie.models import DEFAULT_MODEL, DamagedModel, ModelStore, StoredModel
+from pie.models import DEFAULT_MODEL, ModelStore, StoredModel
 from pie.models.stored import listing
-from pie.settings import Settings
 
 app = typer.Typer(
-    help="Fetch, list, show and remove models.", no_args_is_help=True, rich_markup_mode="markdown"
+    help="Fetch, list, show and remove models.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    add_completion=False,
 )
 
-Home = Annotated[Path | None, typer.Option(help="Folder for models and caches (default: PIE_HOME).")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Home = Annotated[Path | None, typer.Option(help="Folder for models and caches [default: PIE_HOME].")]
 
 
 def open_store(home: Path | None) -> ModelStore:
-    return ModelStore(home or Settings().home)  # type: ignore[call-arg]
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """What the user must change becomes one line and exit code 1, or 2 for what they wrote."""
-    try:
-        yield
-    except PieError as error:
-        typer.echo(f"pie: {error}", err=True)
-        raise typer.Exit(2 if isinstance(error, InvalidArgument) else 1) from error
+    return ModelStore(load_settings(home=home).home)
 
 
 @app.command()
@@ -60,7 +47,7 @@ def pull(
 
     - `pie model pull ./folder` does the same with a folder of safetensors
     """
-    with one_line_errors(), BarProgress() as progress:
+    with BarProgress() as progress:
         model = open_store(home).pull(source, progress, name, refresh)
     typer.echo(f"{model.name}: {shown_size(model.size_bytes)}, {model.format}, {whereabouts(model)}")
 
@@ -76,7 +63,7 @@ def shown_size(size: int) -> str:
 
 
 @app.command("list")
-def list_models(home: Home = None, as_json: Json = False) -> None:
+def list_models(home: Home = None, as_json: JsonOption = False) -> None:
     """List the models that are here.
 
     **Examples**
@@ -85,30 +72,22 @@ def list_models(home: Home = None, as_json: Json = False) -> None:
 
     - `pie model list --json | jq -r '.[].name'`
     """
-    with one_line_errors():
-        store = open_store(home)
-        models, damaged = store.models(), store.damaged()
+    store = open_store(home)
+    models, damaged = store.models(), store.damaged()
     if as_json:
-        typer.echo(json.dumps([listing(model) for model in models] + [asdict(model) for model in damaged]))
+        print_json([listing(model) for model in models] + [asdict(model) for model in damaged])
         return
-    if not models and not damaged:
+    if models:
+        print_table(("name", "format", "size", "context", "source"), [row_of(model) for model in models])
+    elif not damaged:
         typer.echo("No model yet; fetch one with `pie model pull`.", err=True)
-    elif models:
-        Console().print(table_of(models))
-    warn_of(damaged)
+    for broken in damaged:
+        typer.echo(f"pie: {broken.problem}", err=True)
 
 
-def table_of(models: list[StoredModel]) -> Table:
-    table = Table("name", "format", "size", "context", "source", box=None, pad_edge=False)
-    for model in models:
-        context = f"{model.config.context_length:,}"
-        table.add_row(model.name, model.format, shown_size(model.size_bytes), context, model.source)
-    return table
-
-
-def warn_of(damaged: list[DamagedModel]) -> None:
-    for model in damaged:
-        typer.echo(f"pie: {model.problem}", err=True)
+def row_of(model: StoredModel) -> tuple[str, ...]:
+    context = f"{model.config.context_length:,}"
+    return model.name, model.format, shown_size(model.size_bytes), context, model.source
 
 
 @app.command()
@@ -116,7 +95,7 @@ def show(
     name: Annotated[str, typer.Argument(help="Name of the model.")] = DEFAULT_MODEL,
     verify: Annotated[bool, typer.Option("--verify", help="Read every byte and compare checksums.")] = False,
     home: Home = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what is known about a model.
 
@@ -126,22 +105,20 @@ def show(
 
     - `pie model show smollm2-135m-instruct --verify` finds damaged files
     """
-    with one_line_errors():
-        store = open_store(home)
-        model = store.get(name)
-        if verify:
-            with BarProgress() as progress:
-                store.verify(name, progress)
+    store = open_store(home)
+    model = store.get(name)
+    if verify:
+        with BarProgress() as progress:
+            store.verify(name, progress)
     if as_json:
-        typer.echo(json.dumps(listing(model)))
-        return
-    Console().print(facts_of(model))
+        print_json(listing(model))
+    else:
+        print_table(("model", model.name), [row for row in facts_of(model).items() if row[1]])
 
 
-def facts_of(model: StoredModel) -> Table:
+def facts_of(model: StoredModel) -> dict[str, str]:
     config, details = model.config, model.details
-    facts = {
-        "name": model.name,
+    return {
         "description": details.description,
         "version": details.version,
         "license": details.license,
@@ -155,11 +132,6 @@ def facts_of(model: StoredModel) -> Table:
         "vocabulary": f"{config.vocabulary_size:,} tokens",
         "chat template": "yes" if details.chat_template else "no",
     }
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for fact, value in facts.items():
-        if value:
-            table.add_row(fact, value)
-    return table
 
 
 @app.command()
@@ -173,8 +145,7 @@ def rm(
 
     - `pie model rm smollm2-135m-instruct`
     """
-    with one_line_errors():
-        store = open_store(home)
-        for name in names:
-            store.remove(name)
-            typer.echo(f"{name} removed")
+    store = open_store(home)
+    for name in names:
+        store.remove(name)
+        typer.echo(f"{name} removed")

@@ -3,6 +3,7 @@
 Neither is trusted: the sandbox keeps the template from Python's insides, and the output has a bound.
 """
 
+import json
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -32,10 +33,7 @@ def strftime_now(format: str) -> str:
 
 def to_json(value: object, indent: int | None = None) -> str:
     """Templates expect JSON as it is; jinja2's own filter escapes it for HTML."""
-    encoded = msgspec.json.encode(value)
-    if indent is not None:
-        encoded = msgspec.json.format(encoded, indent=min(indent, 16))
-    return encoded.decode()
+    return json.dumps(value, ensure_ascii=False, indent=None if indent is None else min(indent, 16))
 
 
 def make_environment() -> ImmutableSandboxedEnvironment:

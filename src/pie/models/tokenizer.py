@@ -24,7 +24,7 @@ class ModelTokenizer:
     def encode(self, text: str) -> list[int]:
         try:
             ids: list[int] = self._engine.encode(text, add_special_tokens=False).ids
-        except UnicodeEncodeError:
+        except (UnicodeEncodeError, TypeError):  # the library says either
             raise InvalidArgument("the text holds half a surrogate pair, which is not a character") from None
         return ids
 
