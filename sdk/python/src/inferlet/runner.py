@@ -30,6 +30,9 @@ T = TypeVar("T")
 MODULE_NAME = "inferlet_program"
 """`__name__` of a program: not "__main__", for its `main` is called anyway."""
 
+RESERVE_BYTES = 1 << 16
+"""Given back when a program fails, so that there is room to describe a MemoryError."""
+
 
 class Program(Protocol):
     """The WIT record `program`."""
@@ -45,8 +48,8 @@ class Program(Protocol):
 
 
 class ProgramFailed(Exception):
-    """The program raised, does not parse, or was started wrongly. The text is for the launcher: a traceback,
-    or `usage: ...` where the options were wrong; the last line is the message."""
+    """The program raised, does not parse, or was started wrongly. The text is for the launcher: a message,
+    then, where the program's own lines were at fault, an empty line and a traceback."""
 
 
 def run_program(program: Program, args: Sequence[str], note_loop: NoteLoop | None = None) -> str:
@@ -54,6 +57,7 @@ def run_program(program: Program, args: Sequence[str], note_loop: NoteLoop | Non
 
     `note_loop` is told the lines of loops that the program enters.
     """
+    reserve = [bytes(RESERVE_BYTES)]
     random.seed(random_seed())  # the interpreter's snapshot would give every program the same numbers
     output, errors = LogStream(raw.log), LogStream(raw.log_error)
     before = sys.stdout, sys.stderr, asyncio.events.new_event_loop
@@ -68,6 +72,7 @@ def run_program(program: Program, args: Sequence[str], note_loop: NoteLoop | Non
     except SystemExit as stop:
         return _exit_text(stop)
     except BaseException as error:
+        reserve.clear()
         raise ProgramFailed(format_error(error, program.filename)) from None
     finally:
         sys.stdout, sys.stderr, asyncio.events.new_event_loop = before
