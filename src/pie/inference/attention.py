@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag, scaled_dot_product_attention
 
+from pie.inference.columns import Bools, Ints
 from pie.inference.sparse import csr, silence_notice
-from pie.inference.storage import Bools, Ints, PageStorage
+from pie.inference.storage import PageStorage
 from pie.inference.visibility import Block, Rows, View
 
 HIDDEN = -1e30

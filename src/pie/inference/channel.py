@@ -41,7 +41,7 @@ class Channel:
     def drain(self) -> None:
         """Hands over every message there is."""
         self._draining = False
-        while not self._socket.closed and self._socket.events & zmq.POLLIN:
+        while not self._socket.closed and int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             self._receive(self._socket.recv(zmq.DONTWAIT))
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from pie.core.passes import Pass, PassResult
 from pie.core.progress import NoProgress, Progress
 from pie.inference.attention import TorchAttention
 from pie.inference.checks import find_fault
+from pie.inference.columns import Columns, columns_of
 from pie.inference.handlers.copy import copy_tokens
 from pie.inference.handlers.distribution import NotFinite, distributions
 from pie.inference.handlers.embed import embed_tokens
@@ -58,19 +59,18 @@ class TorchExecutor:
     def execute(self, work: Pass) -> PassResult:
         """Never raises for a fault of the pass, the model or the device: `error` says it."""
         started = time.perf_counter()
-        fault = find_fault(work, self._spec)
-        if fault:
-            return failed(work, started, f"a bad pass: {fault}")
         try:
+            columns = columns_of(work)
+            refuse_fault(find_fault(columns, self._spec, self._embs.written))
             with torch.inference_mode():
-                return self._run(work, started)
-        except NotFinite as error:
+                return self._run(columns, work.number, started)
+        except (BadPass, NotFinite) as error:
             return failed(work, started, str(error))
         except (RuntimeError, MemoryError, ArithmeticError, LookupError, ValueError, TypeError) as error:
             log.exception("pass %d failed", work.number)
             return failed(work, started, f"the driver failed: {type(error).__name__}: {error}")
 
-    def _run(self, work: Pass, started: float) -> PassResult:
+    def _run(self, work: Columns, number: int, started: float) -> PassResult:
         clear_fresh_pages(work, self._pages)
         copy_tokens(work, self._pages)
         mask_pages(work, self._pages)
@@ -78,7 +78,7 @@ class TorchExecutor:
         self._forward.run(work)
         answers = distributions(work, self._model, self._embs)
         return PassResult(
-            work.number,
+            number,
             time.perf_counter() - started,
             answers.top_tokens,
             answers.top_probs,
@@ -86,6 +86,15 @@ class TorchExecutor:
             answers.chosen_logprobs,
             answers.entropies,
         )
+
+
+class BadPass(ValueError):
+    """A pass that is out of bounds: a bug of whoever built it."""
+
+
+def refuse_fault(fault: str) -> None:
+    if fault:
+        raise BadPass(f"a bad pass: {fault}")
 
 
 def failed(work: Pass, started: float, error: str) -> PassResult:

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from pie.inference.storage import Ints
+from pie.inference.columns import Ints
 from pie.models import LlamaConfig, RopeScaling
 
 

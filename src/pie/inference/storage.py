@@ -2,12 +2,9 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from pie.inference.columns import Bools, Ints
 from pie.models import LlamaConfig
-
-Ints = NDArray[np.int32]
-Bools = NDArray[np.bool_]
 
 NOT_WRITTEN = -1
 
@@ -100,7 +97,10 @@ class EmbStorage:
 
     def __init__(self, embs: int, hidden: int) -> None:
         self.vectors = lazy_zeros(embs, hidden)
-        self.positions: Ints = np.zeros(embs, np.int32)
+        self.positions: Ints = np.full(embs, NOT_WRITTEN, np.int32)
+
+    def written(self, slots: Ints) -> Bools:
+        return self.positions[slots] >= 0
 
     def write(self, slots: Ints, vectors: torch.Tensor, positions: Ints) -> None:
         self.vectors.index_copy_(0, torch.from_numpy(slots).long(), vectors)

@@ -14,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pie.inference.batch import Batch
-from pie.inference.storage import Bools, Ints, PageStorage
+from pie.inference.columns import Bools, Columns, Ints
+from pie.inference.storage import PageStorage
 
 Offsets = NDArray[np.int64]
 
@@ -49,7 +49,7 @@ class View:
     blocks: list[Block]
 
 
-def look(batch: Batch, positions: Ints, pages: PageStorage) -> View:
+def look(batch: Columns, positions: Ints, pages: PageStorage) -> View:
     """`positions` are those of the batch's inputs."""
     places = choose_places(batch.targets, pages)
     slots, seen, owners = read_slots(batch, pages)
@@ -66,7 +66,7 @@ def choose_places(targets: Ints, pages: PageStorage) -> Ints:
     return np.where(stored, targets, scratch)
 
 
-def read_slots(batch: Batch, pages: PageStorage) -> tuple[Ints, Bools, Ints]:
+def read_slots(batch: Columns, pages: PageStorage) -> tuple[Ints, Bools, Ints]:
     """[read pages, page_size] slots, whether a token can be seen there; and each page's segment."""
     slots = pages.slots(batch.read_pages)
     owners = np.repeat(np.arange(batch.segments, dtype=np.int32), np.diff(batch.read_starts))
@@ -75,7 +75,7 @@ def read_slots(batch: Batch, pages: PageStorage) -> tuple[Ints, Bools, Ints]:
     return slots, seen, owners
 
 
-def hide_overwritten(batch: Batch, pages: PageStorage, slots: Ints, seen: Bools, owners: Ints) -> None:
+def hide_overwritten(batch: Columns, pages: PageStorage, slots: Ints, seen: Bools, owners: Ints) -> None:
     """A token that a segment writes over is not seen by that segment; others still see the old one."""
     stored = np.flatnonzero(batch.targets >= 0)
     again = stored[pages.positions[batch.targets[stored]] >= 0]
@@ -90,7 +90,7 @@ def hide_overwritten(batch: Batch, pages: PageStorage, slots: Ints, seen: Bools,
 class MaskRows:
     """The explicit masks of a batch, as booleans."""
 
-    def __init__(self, batch: Batch, page_size: int) -> None:
+    def __init__(self, batch: Columns, page_size: int) -> None:
         self._batch = batch
         self._page_size = page_size
         lengths = np.diff(batch.input_starts)[batch.masked]
@@ -123,7 +123,7 @@ def fill_runs(row: Bools, runs: Ints) -> None:
 class Sight:
     """Everything needed to say what the inputs of one batch see."""
 
-    batch: Batch
+    batch: Columns
     pages: PageStorage
     positions: Ints
     places: Ints

@@ -3,8 +3,12 @@
 from array import array
 from collections.abc import Sequence
 
+import numpy as np
+
 from pie.core.driver import DriverSpec
 from pie.core.passes import Pass, PassResult
+from pie.inference.checks import find_fault
+from pie.inference.columns import Bools, Ints, columns_of
 from pie.testing.attention import Attention, ByMask, ByPosition
 from pie.testing.page import FakePage
 from pie.testing.scores import HashedScores, Scores
@@ -35,11 +39,17 @@ class FakeExecutor:
 
     def execute(self, work: Pass) -> PassResult:
         try:
+            fault = find_fault(columns_of(work), self._spec, self._written)
+            if fault:
+                raise ValueError(fault)
             self._prepare(work)
             self._forward(work)
             return self._score(work)
         except (LookupError, ValueError) as error:
             return PassResult(work.number, 0.0, error=f"{type(error).__name__}: {error}")
+
+    def _written(self, slots: Ints) -> Bools:
+        return np.array([slot in self.slots for slot in slots.tolist()], np.bool_)
 
     def _prepare(self, work: Pass) -> None:
         for page in work.fresh_pages:

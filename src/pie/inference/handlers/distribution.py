@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pie.core.passes import Pass
-from pie.inference.batch import column
+from pie.inference.columns import Columns, Ints
 from pie.inference.llama import Llama
-from pie.inference.storage import EmbStorage, Ints
+from pie.inference.storage import EmbStorage
 
 ROWS_AT_ONCE = 128
 """Distributions worked on together: bounds the memory for their logits (200 kB each)."""
@@ -31,11 +30,11 @@ class Distributions:
     entropies: "array[float]"
 
 
-def distributions(work: Pass, model: Llama, embs: EmbStorage) -> Distributions:
+def distributions(work: Columns, model: Llama, embs: EmbStorage) -> Distributions:
     """Raises `NotFinite`."""
     wanted = Wanted(work)
     for first in range(0, len(work.dist_slots), ROWS_AT_ONCE):
-        slots = column(work.dist_slots)[first : first + ROWS_AT_ONCE]
+        slots = work.dist_slots[first : first + ROWS_AT_ONCE]
         wanted.fill(first, model.logits(embs.read(slots)))
     return wanted.columns()
 
@@ -43,11 +42,11 @@ def distributions(work: Pass, model: Llama, embs: EmbStorage) -> Distributions:
 class Wanted:
     """What a pass asks of its distributions, and the answers so far."""
 
-    def __init__(self, work: Pass) -> None:
-        self._counts = column(work.dist_top_k)
+    def __init__(self, work: Columns) -> None:
+        self._counts = work.dist_top_k
         self._starts = np.concatenate(([0], np.cumsum(self._counts)))
-        self._tokens = column(work.dist_tokens)
-        self._token_starts = column(work.dist_token_starts)
+        self._tokens = work.dist_tokens
+        self._token_starts = work.dist_token_starts
         self._top_tokens = np.empty(self._starts[-1], np.int32)
         self._top_probs = np.empty(self._starts[-1], np.float32)
         self._chosen = np.empty(len(self._tokens), np.float32)

@@ -3,9 +3,8 @@
 import numpy as np
 import torch
 
-from pie.core.passes import Pass
 from pie.inference.attention import Attention
-from pie.inference.batch import Batch, batch, rows
+from pie.inference.columns import Columns
 from pie.inference.llama import Llama
 from pie.inference.rotary import Rotary
 from pie.inference.storage import EmbStorage, PageStorage
@@ -22,27 +21,26 @@ class Forward:
         self._pages = pages
         self._embs = embs
 
-    def run(self, work: Pass) -> None:
+    def run(self, work: Columns) -> None:
         """Hidden states to their slots; keys and values to their targets, last, when nothing can fail."""
-        if not work.inputs:
+        if not len(work.inputs):
             return
-        columns = batch(work)
-        positions = self._embs.positions[columns.inputs]
-        view = look(columns, positions, self._pages)
+        positions = self._embs.positions[work.inputs]
+        view = look(work, positions, self._pages)
         self._attention.begin(view)
         hidden = self._model.hidden(
-            self._embs.read(columns.inputs), self._rotary.turns(positions), self._attention
+            self._embs.read(work.inputs), self._rotary.turns(positions), self._attention
         )
         self._keep_outputs(work, hidden, view)
-        self._keep_tokens(columns, view)
+        self._keep_tokens(work, view)
 
-    def _keep_outputs(self, work: Pass, hidden: torch.Tensor, view: View) -> None:
-        indices, slots = rows(work.outputs, 2).T.copy()
+    def _keep_outputs(self, work: Columns, hidden: torch.Tensor, view: View) -> None:
+        indices, slots = work.outputs.T.copy()
         self._embs.write(slots, hidden.index_select(0, torch.from_numpy(indices)), view.positions[indices])
 
-    def _keep_tokens(self, columns: Batch, view: View) -> None:
-        stored = np.flatnonzero(columns.targets >= 0)
-        targets, places = columns.targets[stored], view.places[stored]
+    def _keep_tokens(self, work: Columns, view: View) -> None:
+        stored = np.flatnonzero(work.targets >= 0)
+        targets, places = work.targets[stored], view.places[stored]
         late = targets != places
         if late.any():
             self._pages.copy_slots(places[late], targets[late])

@@ -1,10 +1,9 @@
 """Pages that got a new owner."""
 
-from pie.core.passes import Pass
-from pie.inference.batch import column
+from pie.inference.columns import Columns
 from pie.inference.storage import PageStorage
 
 
-def clear_fresh_pages(work: Pass, pages: PageStorage) -> None:
-    if work.fresh_pages:
-        pages.clear(column(work.fresh_pages))
+def clear_fresh_pages(work: Columns, pages: PageStorage) -> None:
+    if len(work.fresh_pages):
+        pages.clear(work.fresh_pages)

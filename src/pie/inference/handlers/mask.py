@@ -1,10 +1,9 @@
 """Hiding and showing tokens of cached pages."""
 
-from pie.core.passes import Pass
-from pie.inference.batch import rows
+from pie.inference.columns import Columns
 from pie.inference.storage import PageStorage
 
 
-def mask_pages(work: Pass, pages: PageStorage) -> None:
-    for page, bits in rows(work.page_masks, 2).tolist():
+def mask_pages(work: Columns, pages: PageStorage) -> None:
+    for page, bits in work.page_masks.tolist():
         pages.show(page, bits)

@@ -1,0 +1,59 @@
+"""A pass as numpy sees it: the columns of `core/passes.py` under the same names, without copying them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pie.core.passes import Pass
+
+Ints = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Rows of fixed width are two-dimensional; the others are flat."""
+
+    fresh_pages: Ints
+    copies: Ints
+    page_masks: Ints
+    embed_tokens: Ints
+    embed_positions: Ints
+    embed_slots: Ints
+    inputs: Ints
+    input_starts: Ints
+    targets: Ints
+    read_pages: Ints
+    read_starts: Ints
+    outputs: Ints
+    masked: Ints
+    mask_runs: Ints
+    mask_starts: Ints
+    dist_slots: Ints
+    dist_top_k: Ints
+    dist_tokens: Ints
+    dist_token_starts: Ints
+
+    @property
+    def segments(self) -> int:
+        return len(self.input_starts) - 1
+
+
+WIDTHS = {"copies": 5, "page_masks": 2, "outputs": 2}
+NAMES = tuple(Columns.__dataclass_fields__)
+
+
+def columns_of(work: Pass) -> Columns:
+    """Raises `ValueError` where rows of fixed width are not whole."""
+    return Columns(**{name: column(work, name) for name in NAMES})
+
+
+def column(work: Pass, name: str) -> Ints:
+    flat: Ints = np.asarray(getattr(work, name), np.int32)
+    width = WIDTHS.get(name)
+    if width is None:
+        return flat
+    if len(flat) % width:
+        raise ValueError(f"{name}: {len(flat)} numbers are not rows of {width}")
+    return flat.reshape(-1, width)

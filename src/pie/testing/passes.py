@@ -1,0 +1,98 @@
+"""Passes written by hand, and their answers in a readable form. For tests of executors and drivers."""
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pie.core.passes import Pass, PassResult
+
+COLUMNS = [name for name in Pass.__dataclass_fields__ if name != "number"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One distribution: best tokens and their probabilities, descending; `chosen`: log-probabilities."""
+
+    tokens: list[int]
+    probs: list[float]
+    chosen: list[float]
+    entropy: float
+
+
+class PassBuilder:
+    """Adds one thing at a time; `build` gives the pass. Methods return the builder."""
+
+    def __init__(self, number: int = 0) -> None:
+        self._number = number
+        self._columns: dict[str, list[int]] = {
+            name: [0] if name.endswith("starts") else [] for name in COLUMNS
+        }
+
+    def fresh(self, *pages: int) -> "PassBuilder":
+        return self._extend("fresh_pages", pages)
+
+    def copy(
+        self, source: int, source_offset: int, target: int, target_offset: int, length: int
+    ) -> "PassBuilder":
+        return self._extend("copies", (source, source_offset, target, target_offset, length))
+
+    def show(self, page: int, visible: int) -> "PassBuilder":
+        """Bit i of `visible` shows token i of the page."""
+        return self._extend("page_masks", (page, visible - (1 << 32) if visible >> 31 else visible))
+
+    def embed(self, tokens: Sequence[int], positions: Sequence[int], slots: Sequence[int]) -> "PassBuilder":
+        self._extend("embed_tokens", tokens)
+        self._extend("embed_positions", positions)
+        return self._extend("embed_slots", slots)
+
+    def forward(
+        self,
+        inputs: Sequence[int],
+        read: Sequence[int] = (),
+        targets: Sequence[int] = (),
+        outputs: Mapping[int, int] | None = None,
+        mask: Sequence[Sequence[int]] | None = None,
+    ) -> "PassBuilder":
+        """One segment. `targets`: page * page_size + offset each, none: not stored. `outputs`: index in this
+        segment's `inputs` to the slot of its hidden state. `mask`: one row of runs an input."""
+        first = len(self._columns["inputs"])
+        if mask is not None:
+            self._columns["masked"].append(len(self._columns["input_starts"]) - 1)
+            for row in mask:
+                self._row("mask_runs", "mask_starts", row)
+        self._row("inputs", "input_starts", inputs)
+        self._row("read_pages", "read_starts", read)
+        self._extend("targets", targets or [-1] * len(inputs))
+        for index, slot in (outputs or {}).items():
+            self._extend("outputs", (first + index, slot))
+        return self
+
+    def dist(self, slot: int, top_k: int = 8, tokens: Sequence[int] = ()) -> "PassBuilder":
+        self._extend("dist_slots", (slot,))
+        self._extend("dist_top_k", (top_k,))
+        return self._row("dist_tokens", "dist_token_starts", tokens)
+
+    def build(self) -> Pass:
+        return Pass(self._number, **{name: array("i", values) for name, values in self._columns.items()})
+
+    def _extend(self, column: str, values: Sequence[int]) -> "PassBuilder":
+        self._columns[column].extend(values)
+        return self
+
+    def _row(self, column: str, starts: str, values: Sequence[int]) -> "PassBuilder":
+        self._extend(column, values)
+        return self._extend(starts, (len(self._columns[column]),))
+
+
+def answers(work: Pass, result: PassResult) -> list[Answer]:
+    """The distributions of a pass that succeeded."""
+    tops, chosen = result.top_starts, work.dist_token_starts
+    return [
+        Answer(
+            list(result.top_tokens[tops[i] : tops[i + 1]]),
+            list(result.top_probs[tops[i] : tops[i + 1]]),
+            list(result.chosen_logprobs[chosen[i] : chosen[i + 1]]),
+            result.entropies[i],
+        )
+        for i in range(len(work.dist_slots))
+    ]

@@ -1,0 +1,42 @@
+"""The same tests against every executor: the fake one, and torch on a tiny random Llama."""
+
+from pathlib import Path
+
+import pytest
+from hand import Hand
+
+from pie.core.driver import Executor
+from pie.core.progress import NoProgress
+from pie.inference.executor import TorchExecutor
+from pie.inference.settings import InferenceSettings
+from pie.models import ModelStore, StoredModel
+from pie.models.tiny import TINY, write_tiny_llama
+from pie.testing import FakeExecutor, fake_spec
+
+SETTINGS = InferenceSettings(page_size=8, pages=32, embs=256)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> StoredModel:
+    folder = tmp_path_factory.mktemp("contract")
+    return ModelStore(folder / "home").pull(str(write_tiny_llama(folder / "tiny")), NoProgress())
+
+
+@pytest.fixture(params=["fake", "torch"])
+def executor(request: pytest.FixtureRequest, tiny_model: StoredModel) -> Executor:
+    """A new one for each test, with 32 pages of 8 tokens and 256 embedding slots."""
+    if request.param == "torch":
+        return TorchExecutor(tiny_model, SETTINGS)
+    return FakeExecutor(
+        fake_spec(SETTINGS.pages, SETTINGS.embs, SETTINGS.page_size, TINY.vocabulary_size)
+    )
+
+
+@pytest.fixture
+def hand(executor: Executor) -> Hand:
+    return Hand(executor)
+
+
+@pytest.fixture
+def home(tiny_model: StoredModel) -> Path:
+    return tiny_model.folder.parent.parent
