@@ -5,7 +5,7 @@ from inferlet import Context, InferletError, Sampler, receive, send
 
 async def main(
     prompt: str = "", system: str = "", max_tokens: int = 256, temperature: float = 0.0, seed: int = 0
-):
+) -> None:
     """Answers `--prompt` once, or every message of the client until it leaves or sends an empty one."""
     messages = [{"role": "system", "content": system}] if system else []
     with Context() as context:

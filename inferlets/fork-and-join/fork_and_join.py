@@ -7,7 +7,7 @@ from inferlet import Context, Sampler, send
 
 async def main(
     prompt: str, branches: int = 3, max_tokens: int = 24, temperature: float = 0.8, seed: int = 0
-):
+) -> None:
     """Continues a text several times at once, each time with other luck."""
     with Context() as trunk:
         trunk.fill(prompt)

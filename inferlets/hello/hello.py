@@ -3,6 +3,6 @@
 from inferlet import send
 
 
-async def main(name: str = "world"):
+async def main(name: str = "world") -> None:
     """Says hello."""
     send(f"Hello, {name}!")

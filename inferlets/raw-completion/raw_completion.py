@@ -6,7 +6,7 @@
 from inferlet import Model, raw, send
 
 
-async def main(prompt: str, max_tokens: int = 32):
+async def main(prompt: str, max_tokens: int = 32) -> None:
     """Continues a text greedily, with the raw calls only."""
     model = Model()
     queue = raw.create_queue(model.name)
