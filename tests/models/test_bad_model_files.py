@@ -20,7 +20,7 @@ from pie.models.sources import LocalSource
 from pie.models.tiny import write_tiny_llama
 from pie.models.tiny_gguf import write_tiny_gguf
 
-MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 EXTREMES = [0, 1, 0x7F, 0x80, 0xFF]
 EDITS = st.lists(
     st.tuples(

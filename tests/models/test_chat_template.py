@@ -19,7 +19,7 @@ CHATS: list[list[dict[str, Any]]] = [
 ]
 TEMPLATES = [
     CHAT_TEMPLATE,
-    "{{ bos_token }}{% for m in messages -%}\n    {{ m.role | upper }}: {{ m.content | trim }}\n{% endfor %}\n",
+    "{{ bos_token }}{% for m in messages -%}\n    {{ m.role | upper }}: {{ m.content }}\n{% endfor %}\n",
     "{% for m in messages %}{% if loop.first %}{% continue %}{% endif %}{{ m | tojson }}{% endfor %}",
     "{%- set ns=namespace(n=0) -%}{%- for m in messages -%}{%- set ns.n = ns.n + 1 -%}{% endfor %}{{ ns.n }}",
     "{{ messages | tojson(indent=2) }}{% if add_generation_prompt %}!{% endif %}",

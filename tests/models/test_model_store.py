@@ -249,6 +249,12 @@ def test_a_missing_file_of_a_folder_is_named(store: ModelStore, tiny_folder: Pat
         store.pull(str(tiny_folder), NoProgress())
 
 
+def test_a_stop_token_that_does_not_exist_is_refused(store: ModelStore, tiny_folder: Path) -> None:
+    (tiny_folder / "generation_config.json").write_text('{"eos_token_id": [2, 999999]}')
+    with pytest.raises(BadModel, match=r"eos_token_id' is \[2, 999999\]"):
+        store.pull(str(tiny_folder), NoProgress())
+
+
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [

@@ -91,14 +91,20 @@ def checked_template(origin: str, template: str) -> str:
 
 def folder_ends(folder: Path, engine: tokenizers.Tokenizer, own: dict[str, Any]) -> list[int]:
     for path in (folder / "generation_config.json", folder / "config.json"):
-        value = optional_json(path).get("eos_token_id")
-        tokens = [
-            token for token in (value if isinstance(value, list) else [value]) if isinstance(token, int)
-        ]
+        tokens = end_tokens(path, engine.get_vocab_size(with_added_tokens=True))
         if tokens:
             return tokens
     token = engine.token_to_id(token_text(own.get("eos_token")))
     return [] if token is None else [token]
+
+
+def end_tokens(path: Path, count: int) -> list[int]:
+    """`eos_token_id` is a number, a list of numbers, or not there."""
+    value = optional_json(path).get("eos_token_id")
+    tokens = [token for token in (value if isinstance(value, list) else [value]) if isinstance(token, int)]
+    if any(not 0 <= token < count for token in tokens):
+        raise BadModel(f"{path}: 'eos_token_id' is {str(value)[:60]}, but there are {count} tokens")
+    return tokens
 
 
 def stop_tokens(engine: tokenizers.Tokenizer, said: Iterable[int]) -> tuple[int, ...]:
