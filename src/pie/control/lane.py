@@ -51,7 +51,6 @@ class Lane:
         self.checks = Checks(spec, settings)
         self._dispatcher = Dispatcher(self.planner, self.memory)
         self._queues: dict[CommandQueue, None] = {}
-        self._numbers = 0
         self._driver = driver
         self._clock = clock
         self._guests_runnable = guests_runnable
@@ -61,8 +60,7 @@ class Lane:
         driver.attach(self._done, self._lost, self._restored)
 
     def open_queue(self, name: QueueId, space: AddressSpace, account: Account) -> CommandQueue:
-        self._numbers += 1
-        queue = CommandQueue(name, self._numbers, space, account)
+        queue = CommandQueue(name, space, account)
         self._queues[queue] = None
         return queue
 

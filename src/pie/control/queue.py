@@ -17,14 +17,12 @@ class CommandQueue:
     """
 
     __slots__ = (
-        "account", "closed", "epoch", "error", "last_pass", "name", "number", "priority",
-        "since", "skipped", "space", "work",
+        "account", "closed", "epoch", "error", "last_pass", "name", "priority", "since", "skipped",
+        "space", "work",
     )  # fmt: skip
 
-    def __init__(self, name: QueueId, number: int, space: AddressSpace, account: Account) -> None:
-        """`name` is the program's, `number` tells all queues of a model apart, oldest first."""
+    def __init__(self, name: QueueId, space: AddressSpace, account: Account) -> None:
         self.name = name
-        self.number = number
         self.space = space
         self.account = account
         self.work: deque[Work] = deque()
@@ -46,6 +44,6 @@ class CommandQueue:
         self.account.settle(len(dropped), sum(work.size for work in dropped))
         return dropped
 
-    def turn(self, patience: int) -> tuple[bool, int, int, int]:
-        """Sorts queues: left out for too long, then priority, then served least recently, then oldest."""
-        return (self.skipped < patience, -self.priority, self.last_pass, self.number)
+    def turn(self, patience: int) -> tuple[bool, int, int]:
+        """Sorts queues: left out for too long first, then by priority, then those served least recently."""
+        return (self.skipped < patience, -self.priority, self.last_pass)
