@@ -122,7 +122,8 @@ def advance_to(step: Step, seen: int, now: int) -> int:
 
 def largest(folder: Path) -> int:
     """Bytes of the largest file, which is the wheel. Files may vanish while we look."""
-    return max((size_of(path) for path in folder.rglob("*")), default=0)
+    paths = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    return max(map(size_of, paths), default=0)
 
 
 def size_of(path: Path) -> int:
