@@ -131,6 +131,11 @@ def server_settings(settings: Settings) -> ServerSettings:
     )
 
 
+def try_port(settings: Settings) -> None:
+    """Raises OperatorError when `serving` could not listen, saying why."""
+    bind(server_settings(settings)).close()
+
+
 def blockers(stack: Stack) -> list[str]:
     """Why no program can start now, for /readyz."""
     running = sum(1 for instance in stack.application.instances() if instance.finished_at is None)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pie.cli.main import NEWEST, OLDEST
 from pie.core.errors import NotFound, PieError
-from pie.launch import bind, server_settings
+from pie.launch import try_port
 from pie.models import ModelStore
 from pie.settings import Settings
 
@@ -42,7 +42,7 @@ def check_python(settings: Settings) -> Iterator[Check]:
 
 
 def check_packages(settings: Settings) -> Iterator[Check]:
-    """Those pinned exactly must be there exactly: another wasmtime cannot run what we build on its insides."""
+    """What is pinned must be there exactly: we reach into the insides of wasmtime."""
     del settings
     for name, wanted in pinned_packages():
         try:
@@ -73,7 +73,8 @@ def check_libc(settings: Settings) -> Iterator[Check]:
         yield Check("C library", "fail", name or "not glibc", "use a distribution with glibc 2.28 or newer")
     else:
         fits = tuple(map(int, found.split(".")[:2])) >= OLDEST_GLIBC
-        yield Check("C library", "ok" if fits else "fail", f"glibc {found}", "" if fits else "needs 2.28 or newer")
+        todo = "" if fits else "use a distribution with glibc 2.28 or newer"
+        yield Check("C library", "ok" if fits else "fail", f"glibc {found}", todo)
 
 
 def check_home(settings: Settings) -> Iterator[Check]:
@@ -121,7 +122,7 @@ def check_caches(settings: Settings) -> Iterator[Check]:
 
 def check_port(settings: Settings) -> Iterator[Check]:
     try:
-        bind(server_settings(settings)).close()
+        try_port(settings)
     except PieError as error:
         ours = "a Pie server" in str(error)
         yield Check("port", "ok" if ours else "warn", str(error), "" if ours else "pie serve --port N")

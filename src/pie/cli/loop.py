@@ -7,7 +7,7 @@ import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import uvloop
 
@@ -34,7 +34,7 @@ async def with_signals(work: Coroutine[Any, Any, T]) -> T:
     stopper = Stopper(asyncio.ensure_future(work))
     with stopper.listening():
         try:
-            return await stopper.task
+            return cast(T, await stopper.task)
         except asyncio.CancelledError:
             raise stopper.exception() from None
 

@@ -9,11 +9,8 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 def main() -> None:
     """Checks the interpreter first: the other modules do not even parse on an older one."""
     if not OLDEST <= tuple(sys.version_info[:2]) <= NEWEST:
-        sys.exit(
-            "pie: needs Python {}.{} to {}.{}, and this is {}.{}: use an environment with one of those".format(
-                *OLDEST, *NEWEST, *sys.version_info[:2]
-            )
-        )
+        message = "pie: needs Python {}.{} to {}.{}, this is {}.{}: use an environment with one of those"
+        sys.exit(message.format(*OLDEST, *NEWEST, *sys.version_info[:2]))
     importlib.import_module("pie.cli.app").run()
 
 

@@ -66,7 +66,7 @@ class Parcel:
         self._put_definition(node)
         for name, line, writes in global_names(function.__code__):
             if writes:
-                self.problems.append(f"line {line}: assigns the global {name!r}, which would change nothing here")
+                self.problems.append(f"line {line}: assigns the global {name!r}, which changes nothing here")
             else:
                 self._need(name, line)
         for name, line in names_in([*node.args.defaults, *filter(None, node.args.kw_defaults)]):

@@ -90,7 +90,7 @@ async def on_bug(request: Request, error: Exception) -> Response:
 class BadBody(errors.InvalidArgument):
     """A body or frame that does not decode; `param` is the field it is about, where that is known."""
 
-    def __init__(self, error: ValueError) -> None:
+    def __init__(self, error: Exception) -> None:
         text = str(error)
         place = re.search(r" - at `\$\.?([^`]*)`$", text)
         self.param = place.group(1) or None if place else None

@@ -54,16 +54,19 @@ class Session:
         """One WebSocket message: an array of operations. One that is wrong is answered, the others done."""
         try:
             operations = self._decode(message)
-        except msgspec.ValidationError:
+        except msgspec.DecodeError:
             self._feed_one_by_one(message)
-        except msgspec.DecodeError as error:
-            self._refuse(None, BadBody(error))
         else:
             for operation in operations:
                 self._do(operation)
 
     def _feed_one_by_one(self, message: bytes) -> None:
-        for raw in msgspec.msgpack.decode(message, type=list[msgspec.Raw]):
+        try:
+            parts = msgspec.msgpack.decode(message, type=list[msgspec.Raw])
+        except msgspec.DecodeError as error:
+            self._refuse(None, BadBody(error))
+            return
+        for raw in parts:
             try:
                 operation = self._decode_one(raw)
             except msgspec.DecodeError as error:

@@ -104,7 +104,7 @@ class ScriptedApplication:
     components as "component"."""
 
     def __init__(self, scripts: Mapping[str, Script]) -> None:
-        self._scripts = scripts
+        self.scripts = dict(scripts)
         self._instances: dict[str, ScriptedInstance] = {}
         self.uploads: list[bytes] = []
         self.closed = False
@@ -113,11 +113,11 @@ class ScriptedApplication:
         if self.closed:
             raise Unavailable("closing")
         name = script_name(launch)
-        if name not in self._scripts:
+        if name not in self.scripts:
             raise NotFound(f"no standard inferlet {name!r}; there are: {', '.join(self.standard())}")
         instance = ScriptedInstance(InstanceId(f"i-{len(self._instances)}"), launch, name)
         self._instances[instance.id] = instance
-        instance.start(self._scripts[name])
+        instance.start(self.scripts[name])
         return instance
 
     async def add_component(self, wasm: bytes) -> str:
@@ -133,7 +133,7 @@ class ScriptedApplication:
         return list(self._instances.values())
 
     def standard(self) -> list[str]:
-        return sorted(self._scripts)
+        return sorted(self.scripts)
 
     def running(self) -> int:
         return sum(1 for instance in self._instances.values() if instance.finished_at is None)
