@@ -14,7 +14,10 @@ from pie.testing.serving import Served, serve_scripts
 KEYED = ServerSettings(api_key="s3cret")
 
 
-@pytest.mark.parametrize("path", ["/version", "/health", "/v1/models", "/v1/instances", "/v1/programs", "/nope"])
+ROUTES = ("/version", "/health", "/v1/models", "/v1/instances", "/v1/programs", "/nope")
+
+
+@pytest.mark.parametrize("path", ROUTES)
 async def test_every_route_needs_the_key_when_there_is_one(path: str) -> None:
     async with serve_scripts(settings=KEYED) as served, httpx.AsyncClient(base_url=served.url) as http:
         for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic s3cret"}):

@@ -16,7 +16,7 @@ async def launch(http: httpx.AsyncClient, **body: object) -> str:
     return str(answer.json()["id"])
 
 
-async def test_a_launched_program_tells_its_events_from_the_first_to_the_last(http: httpx.AsyncClient) -> None:
+async def test_a_launched_program_tells_its_events_from_first_to_last(http: httpx.AsyncClient) -> None:
     id = await launch(http, program="hello")
     answer = await http.get(f"/v1/instances/{id}/events")
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -40,9 +40,10 @@ async def test_last_event_id_continues_a_broken_stream(http: httpx.AsyncClient) 
 async def test_messages_and_blobs_reach_the_program_in_order(served: Served, http: httpx.AsyncClient) -> None:
     id = await launch(http, program="echo")
     binary = {"content-type": "application/octet-stream"}
-    assert (await http.post(f"/v1/instances/{id}/messages", json={"text": "a"})).status_code == 202
-    assert (await http.post(f"/v1/instances/{id}/messages", content=b"\x00", headers=binary)).status_code == 202
-    assert (await http.post(f"/v1/instances/{id}/messages", json={"text": "stop"})).status_code == 202
+    inbox = f"/v1/instances/{id}/messages"
+    assert (await http.post(inbox, json={"text": "a"})).status_code == 202
+    assert (await http.post(inbox, content=b"\x00", headers=binary)).status_code == 202
+    assert (await http.post(inbox, json={"text": "stop"})).status_code == 202
     await served.application.instance(id).wait()
     text = (await http.get(f"/v1/instances/{id}/events")).text
     assert '{"event":"message","text":"a"}' in text

@@ -15,6 +15,7 @@ from pie.core.errors import InvalidArgument, OperatorError
 from pie.server.gate import is_loopback
 from pie.server.settings import ServerSettings
 
+DATE_SECONDS = 1
 CLOSE_SECONDS = 2
 """How long connections get to take their last bytes when the server stops."""
 
@@ -72,11 +73,16 @@ def who_listens(host: str, port: int) -> str:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Leaves signals alone, and tells when it is ready."""
+    """Leaves signals alone, tells when it is ready, and sleeps until it is stopped instead of polling."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._stopped.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -85,6 +91,12 @@ class _Uvicorn(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.up.set()
+
+    async def main_loop(self) -> None:
+        """`on_tick(0)` renews the `date` header."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), DATE_SECONDS)
 
 
 class Listener:
@@ -104,7 +116,7 @@ class Listener:
             yield
         finally:
             up.cancel()
-            self._uvicorn.should_exit = True
+            self._uvicorn.stop()
             await task
 
 
