@@ -29,7 +29,8 @@ async def local_stack(**settings: Any) -> AsyncIterator[Stack]:
 
 
 def run(main: Any) -> Any:
-    return asyncio.run(main, loop_factory=uvloop.new_event_loop)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
 
 
 async def complete(stack: Stack, text: str, *args: str) -> str:
