@@ -69,6 +69,16 @@ def test_timeout_does_not_disturb_what_is_fast_enough() -> None:
     assert run_in_loop(main()) == 5
 
 
+def test_under_a_timeout_a_single_task_waits_in_the_host_too(host: FakeHost) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(1):
+            await nap(5)
+            await nap(5)
+
+    run_in_loop(main())
+    assert host.calls == ["wait_any", "wait"] * 2
+
+
 def test_after_a_timeout_block_a_single_task_waits_in_the_host_again(host: FakeHost) -> None:
     async def main() -> None:
         async with asyncio.timeout(1):

@@ -39,7 +39,7 @@ class Future(Generic[T_co]):
     def __await__(self) -> Generator[Any, None, T_co]:
         if not self._done:
             loop = _get_running_loop()
-            if isinstance(loop, EventLoop) and not loop.alone():
+            if isinstance(loop, EventLoop) and not loop.alone(self.id):
                 yield from loop.until_ready(self.id)
             self._settle()
         return self._take()

@@ -42,11 +42,15 @@ class EventLoop(BaseEventLoop):
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
         self._busy_turns = 0
 
-    def alone(self) -> bool:
-        """Whether nothing but the current task could run until a host future is ready."""
+    def alone(self, future: int) -> bool:
+        """Whether nothing but the current task can run until the host future is ready.
+
+        With timers and nothing else, it waits here until the future is ready or the first timer is due.
+        """
         if self._ready or self._waiting:
             return False
-        return not self._scheduled or self._next_timer() is None
+        timer = self._next_timer() if self._scheduled else None
+        return timer is None or future in bound.host.futures.wait_any([future], self._ms_until(timer))
 
     def until_ready(self, future: int) -> Generator[Any, None, None]:
         """Suspends the current task until the host future is done or has failed."""
@@ -98,10 +102,13 @@ class EventLoop(BaseEventLoop):
     def _wait(self, timer: asyncio.TimerHandle | None) -> None:
         if timer is None and not self._waiting:
             raise Deadlock(f"every task waits for another one, for ever: {_where_tasks_wait(self)}")
-        timeout = None if timer is None else max(0, math.ceil((timer.when() - self.time()) * 1000))
+        timeout = None if timer is None else self._ms_until(timer)
         if bound.dropped.urgent:
             bound.forget_dropped()
         self._wake(bound.host.futures.wait_any(list(self._waiting), timeout))
+
+    def _ms_until(self, timer: asyncio.TimerHandle) -> int:
+        return max(0, math.ceil((timer.when() - self.time()) * 1000))
 
     def _poll_sometimes(self) -> None:
         self._busy_turns += 1
