@@ -56,9 +56,8 @@ class Llama:
         return hidden.t()
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """[rows, hidden] before the last norm to [rows, vocabulary]."""
-        normed = self._norm(hidden.t(), self.weights.norm)
-        return torch.mm(self.weights.head, normed).t().contiguous()
+        """[rows, hidden] before the last norm to [vocabulary, rows]."""
+        return torch.mm(self.weights.head, self._norm(hidden.t().contiguous(), self.weights.norm))
 
     def _attend(
         self, hidden: torch.Tensor, index: int, layer: LayerWeights, turns: torch.Tensor, attention: Attention
@@ -79,5 +78,5 @@ class Llama:
 
     def _norm(self, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """[features, inputs]; root mean square over the features, `weight` is [features, 1]."""
-        scale = hidden.square().mean(0).add_(self.config.norm_eps).rsqrt_()
-        return (hidden * scale).mul_(weight)
+        squares = torch.linalg.vecdot(hidden, hidden, dim=0)
+        return (hidden * weight).mul_(squares.div_(len(hidden)).add_(self.config.norm_eps).rsqrt_())

@@ -1,4 +1,8 @@
-"""Hidden states to next-token distributions: exact over the whole vocabulary, the best tokens sent."""
+"""Hidden states to next-token distributions: exact over the whole vocabulary, the best tokens sent.
+
+Everything works on logits as they leave the product, [vocabulary, distributions]: turning them over would
+cost more than all the rest.
+"""
 
 from array import array
 from dataclasses import dataclass
@@ -7,12 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pie.inference.columns import Columns, Ints
+from pie.inference.columns import Columns
 from pie.inference.llama import Llama
 from pie.inference.storage import EmbStorage
 
-ROWS_AT_ONCE = 128
+AT_ONCE = 64
 """Distributions worked on together: bounds the memory for their logits (200 kB each)."""
+BLOCK = 64
+"""The best token is sought in two steps, by blocks of so many: the first can use vector instructions."""
 
 
 class NotFinite(ArithmeticError):
@@ -32,19 +38,57 @@ class Distributions:
 
 def distributions(work: Columns, model: Llama, embs: EmbStorage) -> Distributions:
     """Raises `NotFinite`."""
-    wanted = Wanted(work)
-    for first in range(0, len(work.dist_slots), ROWS_AT_ONCE):
-        slots = work.dist_slots[first : first + ROWS_AT_ONCE]
-        wanted.fill(first, model.logits(embs.read(slots)))
-    return wanted.columns()
+    answers = Answers(work)
+    for first in range(0, len(work.dist_slots), AT_ONCE):
+        slots = work.dist_slots[first : first + AT_ONCE]
+        answers.fill(first, Scores(model.logits(embs.read(slots))))
+    return answers.columns()
 
 
-class Wanted:
+class Scores:
+    """Distributions of a few hidden states. `logits` ([vocabulary, distributions]) is used up."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        self.count = logits.shape[1]
+        self._below_best = logits.sub_(logits.amax(0))
+        weights = self._below_best.exp()
+        total = weights.sum(0)
+        self._log_total = total.log()
+        self.entropies = self._log_total - torch.linalg.vecdot(weights, self._below_best, dim=0) / total
+        if not bool(torch.isfinite(self.entropies).all()):
+            raise NotFinite("the model's logits are not finite (NaN or infinity)")
+
+    def logprobs(self, tokens: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        """Of `tokens[i]` in distribution `which[i]`."""
+        return self._below_best[tokens, which] - self._log_total[which]
+
+    def top(self, count: int, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The `count` best tokens of each of `which` and their probabilities, both [which, count]."""
+        if count == 1:
+            tokens = self._best()[which][:, None]
+        elif count:
+            tokens = self._below_best[:, which].t().contiguous().topk(count).indices
+        else:
+            tokens = torch.empty(len(which), 0, dtype=torch.int64)
+        owners = which[:, None].expand_as(tokens)
+        return tokens, self.logprobs(tokens, owners).exp_()
+
+    def _best(self) -> torch.Tensor:
+        size = len(self._below_best)
+        if size % BLOCK:
+            return self._below_best.argmax(0)
+        blocks = self._below_best.view(size // BLOCK, BLOCK, self.count)
+        block = blocks.amax(1).argmax(0)
+        within = blocks[block, :, torch.arange(self.count)].argmax(1)
+        return block * BLOCK + within
+
+
+class Answers:
     """What a pass asks of its distributions, and the answers so far."""
 
     def __init__(self, work: Columns) -> None:
         self._counts = work.dist_top_k
-        self._starts = np.concatenate(([0], np.cumsum(self._counts)))
+        self._starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(self._counts)))
         self._tokens = work.dist_tokens
         self._token_starts = work.dist_token_starts
         self._top_tokens = np.empty(self._starts[-1], np.int32)
@@ -52,55 +96,33 @@ class Wanted:
         self._chosen = np.empty(len(self._tokens), np.float32)
         self._entropies = np.empty(len(self._counts), np.float32)
 
-    def fill(self, first: int, logits: torch.Tensor) -> None:
-        """Distributions from `first` on, one a row of `logits`."""
-        probs = torch.softmax(logits, -1)
-        best, tokens = logits.max(-1)
-        norms = best - torch.gather(probs, 1, tokens[:, None])[:, 0].log()
-        entropies = norms - torch.linalg.vecdot(probs, logits)
-        if not bool(torch.isfinite(entropies).all()):
-            raise NotFinite("the model's logits are not finite (NaN or infinity)")
-        last = first + len(logits)
-        self._entropies[first:last] = entropies.clamp_min_(0.0).numpy()
-        self._fill_chosen(first, last, logits, norms)
-        for count in np.unique(self._counts[first:last]).tolist():
-            self._fill_top(first, np.flatnonzero(self._counts[first:last] == count), count, probs, tokens)
+    def fill(self, first: int, scores: Scores) -> None:
+        """The distributions from `first` on."""
+        last = first + scores.count
+        self._entropies[first:last] = scores.entropies.clamp_min(0.0).numpy()
+        self._fill_chosen(first, last, scores)
+        counts = self._counts[first:last]
+        for count in np.unique(counts).tolist():
+            self._fill_top(first, np.flatnonzero(counts == count), count, scores)
 
-    def _fill_top(
-        self, first: int, rows: NDArray[np.int64], count: int, probs: torch.Tensor, best: torch.Tensor
-    ) -> None:
-        chosen = torch.from_numpy(rows)
-        if count == 1:
-            tokens = best[chosen][:, None]
-            values = torch.gather(probs[chosen] if len(rows) < len(probs) else probs, 1, tokens)
-        else:
-            values, tokens = probs[chosen].topk(count)
-        places = (self._starts[first + rows][:, None] + np.arange(count)).ravel()
+    def _fill_top(self, first: int, which: NDArray[np.int64], count: int, scores: Scores) -> None:
+        tokens, probs = scores.top(count, torch.from_numpy(which))
+        places = np.add.outer(self._starts[first + which], np.arange(count)).ravel()
         self._top_tokens[places] = tokens.numpy().ravel()
-        self._top_probs[places] = values.numpy().ravel()
+        self._top_probs[places] = probs.numpy().ravel()
 
-    def _fill_chosen(self, first: int, last: int, logits: torch.Tensor, norms: torch.Tensor) -> None:
+    def _fill_chosen(self, first: int, last: int, scores: Scores) -> None:
         start, stop = self._token_starts[first], self._token_starts[last]
-        if start == stop:
-            return
-        rows = np.repeat(np.arange(last - first), np.diff(self._token_starts[first : last + 1]))
-        tokens = torch.from_numpy(self._tokens[start:stop]).long()
-        of = torch.from_numpy(rows)
-        self._chosen[start:stop] = (logits[of, tokens] - norms[of]).numpy()
+        if start < stop:
+            owners = np.repeat(np.arange(last - first), np.diff(self._token_starts[first : last + 1]))
+            tokens = torch.from_numpy(self._tokens[start:stop]).long()
+            self._chosen[start:stop] = scores.logprobs(tokens, torch.from_numpy(owners)).numpy()
 
     def columns(self) -> Distributions:
         return Distributions(
-            as_ints(self._top_tokens),
-            as_floats(self._top_probs),
-            as_ints(self._starts.astype(np.int32)),
-            as_floats(self._chosen),
-            as_floats(self._entropies),
+            array("i", self._top_tokens.tobytes()),
+            array("f", self._top_probs.tobytes()),
+            array("i", self._starts.astype(np.int32).tobytes()),
+            array("f", self._chosen.tobytes()),
+            array("f", self._entropies.tobytes()),
         )
-
-
-def as_ints(values: Ints) -> "array[int]":
-    return array("i", values.tobytes())
-
-
-def as_floats(values: NDArray[np.float32]) -> "array[float]":
-    return array("f", values.tobytes())
