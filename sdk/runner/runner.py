@@ -5,15 +5,41 @@ interpreter: what is imported here is what a program can import, since a sandbox
 """
 
 import gc
+import random
+from typing import Any
 
+import heap
+import standard_library
 import wit_world
 from componentize_py_types import Err
-from pie_runner import standard_library, start
 from wit_world.imports import allocate, forward, futures, input_text, output_text, runtime, source, tokenize
 
 from inferlet import Host, bind
+from inferlet.runner import ProgramFailed, run_program
+from inferlet.snapshot import warm_up
+
+seed = random.seed
+
+
+def _seed_later(*arguments: Any) -> None:
+    """componentize-py seeds `random` when a guest starts, with ten host calls; `run_program` needs one."""
+    random.seed = seed
+    if arguments:
+        seed(*arguments)
+
+
+class WitWorld(wit_world.WitWorld):
+    """The exports of the world `runner`."""
+
+    def run(self) -> str:
+        try:
+            return run_program(source.get_program(), runtime.get_arg(), source.note_loop)
+        except ProgramFailed as failure:
+            raise Err(str(failure)) from None
+
 
 standard_library.load()
+warm_up()
 bind(Host(
     futures=futures,
     runtime=runtime,
@@ -24,17 +50,6 @@ bind(Host(
     output_text=output_text,
     error=Err,
 ))
-
-
-class WitWorld(wit_world.WitWorld):
-    """The exports of the world `runner`."""
-
-    def run(self) -> str:
-        ended, text = start.run(runtime, source)
-        if not ended:
-            raise Err(text)
-        return text
-
-
-gc.collect()
+filling = heap.fill_holes()
 gc.freeze()
+random.seed = _seed_later  # the last thing before the snapshot: componentize-py takes it from here

@@ -47,7 +47,8 @@ async def run_worker(arguments: Sequence[str | Path], seconds: float) -> None:
 def _failure(task: str, status: int, output: str) -> PieError:
     if status == BAD_INPUT:
         return BadProgram(f"this is no component that can be compiled: {output}")
-    return InternalError(f"{task} failed with status {status}: {output[-2000:]}")
+    said = output.partition("Stack backtrace:")[0]
+    return InternalError(f"{task} failed with status {status}: {said[-2000:]}")
 
 
 def build(wit: str, world: str, out: str, *paths: str) -> int:
