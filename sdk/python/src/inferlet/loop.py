@@ -12,10 +12,12 @@ import sys
 import traceback
 from asyncio.base_events import BaseEventLoop
 from collections import deque
-from collections.abc import Callable, Generator
-from typing import Any, NoReturn
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, NoReturn, TypeVar
 
 from inferlet.host import bound
+
+T = TypeVar("T")
 
 POLL_EVERY = 16
 """Turns between two looks at the host futures while tasks keep one another busy."""
@@ -41,6 +43,11 @@ class EventLoop(BaseEventLoop):
         super().__init__()
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
         self._busy_turns = 0
+        self.tasks_made = 0
+
+    def create_task(self, coro: Coroutine[Any, Any, T], **settings: Any) -> asyncio.Task[T]:  # type: ignore[override]
+        self.tasks_made += 1
+        return super().create_task(coro, **settings)
 
     def alone(self, future: int) -> bool:
         """Whether nothing but the current task can run until the host future is ready.

@@ -21,7 +21,7 @@ def watch_loops(code: types.CodeType, note_loop: NoteLoop) -> None:
 
     def jumped(code: types.CodeType, origin: int, target: int) -> Any:
         if target < origin:
-            note_loop(_line_at(code, target))
+            note_loop(_first_line(code, target, origin))
         return monitoring.DISABLE
 
     if monitoring.get_tool(tool) is None:
@@ -37,8 +37,7 @@ def _watch(code: types.CodeType, watch: Callable[[types.CodeType], None]) -> Non
             _watch(constant, watch)
 
 
-def _line_at(code: types.CodeType, offset: int) -> int:
-    for start, end, line in code.co_lines():
-        if start <= offset < end and line is not None:
-            return line
-    return code.co_firstlineno
+def _first_line(code: types.CodeType, first: int, last: int) -> int:
+    """The smallest line of some bytecode: of a loop's, that is its head, wherever its test stands."""
+    lines = [line for start, end, line in code.co_lines() if line and start <= last and end > first]
+    return min(lines, default=code.co_firstlineno)

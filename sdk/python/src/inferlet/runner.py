@@ -10,6 +10,7 @@ here uses few library functions.
 
 import ast
 import asyncio
+import gc
 import json
 import random
 import sys
@@ -148,6 +149,8 @@ def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
     finally:
         try:
             _cancel_tasks(loop)
+            if loop.tasks_made > 1:
+                gc.collect()  # a failed task that nobody awaited speaks up when it is collected
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
