@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from pie.application import Application, ApplicationSettings
+from pie.application.standard import standard_names
 from pie.control import Control, ControlSettings
 from pie.core.clock import Handle
 from pie.core.driver import Driver
@@ -119,6 +120,11 @@ async def open_stack(settings: Settings, progress: Progress | None = None) -> As
         await asyncio.gather(driver.start(shown), application.start(shown))
         serve_model(control, model, driver, settings.page_size)
         yield Stack(settings, store, control, application, driver)
+
+
+def standard_inferlets() -> list[str]:
+    """Their names, known before anything is started."""
+    return standard_names()
 
 
 def server_settings(settings: Settings) -> ServerSettings:

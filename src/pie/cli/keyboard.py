@@ -22,7 +22,7 @@ def can_read_input() -> bool:
 
 
 async def forward_lines(job: Job) -> None:
-    """Until the input or the program ends, or until cancelled."""
+    """Until the input or the program ends, or until cancelled. The end of the input is an empty message."""
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[str | None] = asyncio.Queue()
     room = threading.Semaphore(64)
@@ -34,9 +34,11 @@ async def forward_lines(job: Job) -> None:
     # A daemon that reads the descriptor: nothing can end a blocked read, and a blocked `sys.stdin` would hold
     # a lock that the interpreter wants at exit.
     threading.Thread(target=read_lines, args=(hand_over,), name="pie-stdin", daemon=True).start()
-    while (line := await lines.get()) is not None:
+    line: str | None = ""
+    while line is not None:
+        line = await lines.get()
         room.release()
-        if not await post(job, line):
+        if not await post(job, line or ""):
             return
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from pie.cli.keyboard import can_read_input
 from pie.cli.loop import run_async
@@ -30,10 +31,23 @@ class Order:
         return Path(self.program) if self.program.endswith(FILES) else None
 
 
-@app.command()
+class RunCommand(TyperCommand):
+    """Whoever writes a program's option among ours is told where it belongs."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if getattr(error, "option_name", None) and hasattr(error, "message"):
+                error.message += " (the program's own options go after `--`: pie run PROGRAM -- OPTIONS)"
+            raise
+
+
+@app.command(cls=RunCommand)
 def run(
     program: Annotated[
-        str, typer.Argument(help="A .py file, a .wasm component, or a standard inferlet's name.")
+        str,
+        typer.Argument(metavar="program", help="A .py file, a .wasm component, or a standard name."),
     ],
     args: Annotated[
         list[str] | None, typer.Argument(metavar="ARGS", help="The program's own, after `--`.")
@@ -53,8 +67,9 @@ def run(
 ) -> None:
     """Run a program next to the model, and show what it sends and returns.
 
-    Lines on standard input become messages to the program. Its messages and its result go to standard
-    output, what it prints goes to standard error. Ctrl-C stops it.
+    Lines on standard input become messages to the program, and the end of the input an empty one. The
+    program's messages and its result go to standard output, what it prints to standard error. Ctrl-C stops
+    it.
 
     **Examples**
 

@@ -13,7 +13,7 @@ from pie.cli.show import show_job
 from pie.core.errors import NotFound
 from pie.core.events import Event
 from pie.core.programs import Component, Launch, Program, Source, Standard
-from pie.launch import Stack, default_limits, open_stack
+from pie.launch import Stack, default_limits, open_stack, standard_inferlets
 
 
 class LocalInstance(Protocol):
@@ -42,6 +42,8 @@ class LocalJob:
 
 async def run_here(order: Order, model: str | None) -> int:
     settings = load_settings(model=model, **order.limits)
+    if order.path is None:
+        check_name(order.program, standard_inferlets())
     async with AsyncExitStack() as cleanup:
         with BarProgress() as progress:
             stack = await cleanup.enter_async_context(open_stack(settings, progress))
@@ -52,16 +54,16 @@ async def run_here(order: Order, model: str | None) -> int:
 
 async def find_program(order: Order, stack: Stack) -> Program:
     if order.path is None:
-        return Standard(known_name(order.program, stack.application.standard()))
+        return Standard(order.program)
     if order.path.suffix == ".wasm":
         return Component(await stack.application.add_component(order.path.read_bytes()))
     return Source(order.path.read_text(), str(order.path))
 
 
-def known_name(name: str, names: list[str]) -> str:
+def check_name(name: str, names: list[str]) -> None:
     """Raises NotFound with what comes closest."""
     if name in names:
-        return name
+        return
     close = get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
     raise NotFound(f"no standard inferlet is called {name}: {hint}")

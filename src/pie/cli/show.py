@@ -4,7 +4,7 @@ import asyncio
 import sys
 from typing import TextIO
 
-from pie.cli.failures import FAILED
+from pie.cli.failures import FAILED, USAGE
 from pie.cli.job import Job
 from pie.cli.keyboard import forward_lines
 from pie.core.events import Blob, Event, Failed, Finished, Log, Message
@@ -36,6 +36,7 @@ class Printer:
             case Failed():
                 self.end_line()
                 self._err.write(failure_text(event))
+                self._err.flush()
 
     def _finish(self, result: str) -> None:
         if result:
@@ -57,7 +58,12 @@ def failure_text(failed: Failed) -> str:
     """The traceback where there is one; it ends with the message."""
     if failed.traceback.strip():
         return failed.traceback.rstrip() + "\n"
-    return f"pie: {failed.message}\n"
+    return failed.message.rstrip() + "\n" if is_usage(failed) else f"pie: {failed.message}\n"
+
+
+def is_usage(failed: Failed) -> bool:
+    """The program's options were wrong; the runner begins such messages like any command would."""
+    return failed.message.startswith("usage:")
 
 
 async def show_job(job: Job, read_input: bool) -> int:
@@ -79,7 +85,7 @@ async def show_events(job: Job, printer: Printer) -> int:
     async for event in job.events():
         printer.show(event)
         if isinstance(event, Failed):
-            return FAILED
+            return USAGE if is_usage(event) else FAILED
     return 0
 
 

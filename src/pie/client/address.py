@@ -40,12 +40,12 @@ class Address:
 
 def find_address(url: str | None, api_key: str | None) -> Address:
     """What is given, else `PIE_SERVER` and `PIE_API_KEY`, else the default port of this machine."""
-    found = (url or os.environ.get("PIE_SERVER") or DEFAULT_URL).rstrip("/")
+    found = url or os.environ.get("PIE_SERVER") or DEFAULT_URL
     if "://" not in found:
         found = f"http://{found}"
     if not is_usable(found):
         raise InvalidArgument(f"{found!r} is not the URL of a server; one looks like {DEFAULT_URL}")
-    return Address(found, api_key or os.environ.get("PIE_API_KEY"))
+    return Address(found.rstrip("/"), api_key or os.environ.get("PIE_API_KEY"))
 
 
 def is_usable(url: str) -> bool:

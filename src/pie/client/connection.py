@@ -14,7 +14,7 @@ from pie import __version__
 from pie.client.address import Address
 from pie.client.errors import ClientError, ConnectionLost, NotAuthorized, RequestRefused, VersionMismatch
 from pie.client.running import AsyncRunning
-from pie.protocol import SESSION_PATH, SUBPROTOCOL, ErrorAnswer, ErrorBody, Frame, LaunchOp, Operation
+from pie.protocol import SESSION_PATH, SUBPROTOCOL, CancelOp, ErrorAnswer, ErrorBody, Frame, LaunchOp, Operation
 
 R = TypeVar("R")
 OPEN_SECONDS = 10
@@ -48,9 +48,13 @@ class Connection:
         try:
             await self.send(make_op(ref))
             await running.wait_started()
-        except BaseException:
-            self._running.pop(ref, None)
+        except asyncio.CancelledError:
+            # Nobody waits for it any more, and the server may have started it.
+            await self.send(CancelOp(ref=ref))
             raise
+        finally:
+            if not running.started:
+                self._running.pop(ref, None)
         return running
 
     async def send(self, operation: Operation) -> None:

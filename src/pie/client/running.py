@@ -3,10 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from pie.client.errors import ClientError, ProgramFailed, RequestRefused
-from pie.core.events import Blob, Event, Failed, Finished, Log, Message, Started
+from pie.core.events import Blob, Event, Failed, Finished, Log, Message
 from pie.protocol import (
     BlobFrame,
     BlobOp,
@@ -55,6 +55,10 @@ class AsyncRunning(Generic[R]):
     @property
     def ended(self) -> bool:
         return self._last is not None or self._broken is not None
+
+    @property
+    def started(self) -> bool:
+        return self._started.done() and self._started.exception() is None
 
     async def wait_started(self) -> None:
         """Raises RequestRefused when the server does not launch it."""
@@ -119,20 +123,31 @@ class AsyncRunning(Generic[R]):
 
     def take(self, frame: Frame) -> None:
         """The connection hands in what the server said about this launch."""
+        if type(frame) is MessageFrame:  # nearly all of them
+            self._events.append(Message(frame.text))
+        else:
+            self._take_other(frame)
+        self._news.set()
+
+    def _take_other(self, frame: Frame) -> None:
         match frame:
             case ErrorFrame(error=body):
                 self._take_refusal(RequestRefused(body))
             case StartedFrame(id=id):
                 if not self._started.done():
                     self._started.set_result(id)
-            case _:
-                self._take_event(to_event(frame))
-        self._news.set()
+            case LogFrame(stream=stream, text=text):
+                self._events.append(Log(stream, text))
+            case BlobFrame(data=data):
+                self._events.append(Blob(data))
+            case FinishedFrame(result=result):
+                self._end(Finished(result))
+            case FailedFrame(reason=reason, message=message, traceback=traceback):
+                self._end(Failed(reason, message, traceback))
 
-    def _take_event(self, event: Event) -> None:
-        self._events.append(event)
-        if isinstance(event, Finished | Failed):
-            self._last = event
+    def _end(self, last: Finished | Failed) -> None:
+        self._events.append(last)
+        self._last = last
 
     def _take_refusal(self, refused: RequestRefused) -> None:
         if self._started.done():
@@ -148,17 +163,3 @@ class AsyncRunning(Generic[R]):
         self._broken = error
         self._news.set()
 
-
-def to_event(frame: Any) -> Event:
-    match frame:
-        case MessageFrame(text=text):
-            return Message(text)
-        case BlobFrame(data=data):
-            return Blob(data)
-        case LogFrame(stream=stream, text=text):
-            return Log(stream, text)
-        case FinishedFrame(result=result):
-            return Finished(result)
-        case FailedFrame(reason=reason, message=message, traceback=traceback):
-            return Failed(reason, message, traceback)
-    return Started(frame.id)
