@@ -21,6 +21,12 @@ BLOCK = "if True:"
 SANDBOX_PACKAGES = frozenset({"inferlet", *sys.stdlib_module_names})
 
 
+class Travelling:
+    """Stands for a plain function of the user's, as the decorator's objects do."""
+
+    plain: FunctionType
+
+
 def carry(function: FunctionType) -> Source:
     """Raises CannotSend that lists every name that cannot be carried, with its line."""
     parcel = Parcel(read_module(function), function.__globals__)
@@ -103,7 +109,7 @@ class Parcel:
         return True
 
     def _carry_value(self, name: str, value: object, line: int) -> None:
-        function = getattr(value, "__wrapped__", value)
+        function = value.plain if isinstance(value, Travelling) else value
         if isinstance(function, FunctionType) and self._is_helper(name, function):
             self.add_function(function)
         elif why_not_json(value, name) is None:
@@ -112,7 +118,9 @@ class Parcel:
             self.problems.append(f"line {line}: {name!r} is {describe(value)}")
 
     def _is_helper(self, name: str, function: FunctionType) -> bool:
-        """A top-level function of the same file under its own name."""
+        """A top-level function of the same file under its own name, and not what a decorator made of one."""
+        if hasattr(function, "__wrapped__"):
+            return False
         same_file = function.__code__.co_filename == self.module.filename
         return same_file and function.__globals__ is self._names and function.__qualname__ == name
 

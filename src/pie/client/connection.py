@@ -14,7 +14,16 @@ from pie import __version__
 from pie.client.address import Address
 from pie.client.errors import ClientError, ConnectionLost, NotAuthorized, RequestRefused, VersionMismatch
 from pie.client.running import AsyncRunning
-from pie.protocol import SESSION_PATH, SUBPROTOCOL, CancelOp, ErrorAnswer, ErrorBody, Frame, LaunchOp, Operation
+from pie.protocol import (
+    SESSION_PATH,
+    SUBPROTOCOL,
+    CancelOp,
+    ErrorAnswer,
+    ErrorBody,
+    Frame,
+    LaunchOp,
+    Operation,
+)
 
 R = TypeVar("R")
 OPEN_SECONDS = 10

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any, cast
 
-from pie.client.carry import carry
+from pie.client.carry import Travelling, carry
 from pie.client.errors import CannotSend
 from pie.client.module_source import Definition, read_module
 from pie.client.values import first, why_not_json
 from pie.core.programs import Source
 
 
-class Function:
+class Function(Travelling):
     """Raises CannotSend for what can never travel."""
 
     __name__: str
@@ -24,12 +24,12 @@ class Function:
         plain = require_plain_function(function)
         refuse_other_decorators(plain, read_module(plain).find(plain))
         functools.update_wrapper(cast(Callable[..., Any], self), plain)
-        self._plain = plain
+        self.plain = plain
         self._signature = inspect.signature(plain)
 
     def source(self) -> Source:
         """What is sent: the function and what it needs of its file. Raises CannotSend."""
-        return carry(self._plain)
+        return carry(self.plain)
 
     def arguments(self, *args: Any, **kwargs: Any) -> str:
         """The arguments as JSON. Raises TypeError as a call would, CannotSend for what is not JSON-like."""
