@@ -96,7 +96,10 @@ def _execute(program: Program, args: Sequence[str], note_loop: NoteLoop | None) 
     if program.entry is not None:
         return _call_entry(names.get(program.entry), program.entry, args)
     main = names.get("main")
-    return "" if main is None else _result_text(_finish(main(**read_options(main, args, program.filename))))
+    if main is None:
+        return ""
+    options = read_options(main, args, program.filename.rpartition("/")[2])
+    return _result_text(_finish(main(**options)))
 
 
 def _finish(value: Any) -> Any:
