@@ -24,7 +24,8 @@ SANDBOX_PACKAGES = frozenset({"inferlet", *sys.stdlib_module_names})
 class Travelling:
     """Stands for a plain function of the user's, as the decorator's objects do."""
 
-    plain: FunctionType
+    def __init__(self, plain: FunctionType) -> None:
+        self.plain = plain
 
 
 def carry(function: FunctionType) -> Source:

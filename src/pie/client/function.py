@@ -23,8 +23,8 @@ class Function(Travelling):
     def __init__(self, function: object) -> None:
         plain = require_plain_function(function)
         refuse_other_decorators(plain, read_module(plain).find(plain))
+        super().__init__(plain)
         functools.update_wrapper(cast(Callable[..., Any], self), plain)
-        self.plain = plain
         self._signature = inspect.signature(plain)
 
     def source(self) -> Source:
