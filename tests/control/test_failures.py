@@ -5,7 +5,7 @@ from world import Program, World, all_back
 
 from pie.control import ControlSettings
 from pie.core.commands import Synchronize
-from pie.core.errors import Cancelled, InternalError, QueueFailed, Unavailable
+from pie.core.errors import Cancelled, InternalError, QueueFailed, Unavailable, UnknownId
 from pie.core.passes import Pass, PassResult
 from pie.core.programs import Limits
 from pie.testing import FakeExecutor
@@ -182,6 +182,17 @@ def test_while_the_driver_is_down_submissions_fail_at_once(world: World) -> None
         newcomer.alloc([1])
     assert world.control.statistics().models["fake"].down
     world.pump()
+
+
+def test_giving_back_needs_no_driver(world: World) -> None:
+    program = decoding(world)
+    world.driver.kill("signal 9")
+    program.session.reset(program.queue)
+    program.free(pages=[1])
+    with pytest.raises(UnknownId, match="page 1 was freed"):
+        program.free(pages=[1])
+    world.restore()
+    world.control.check_integrity()
 
 
 def test_new_programs_work_when_the_driver_is_back(world: World) -> None:

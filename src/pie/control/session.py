@@ -10,7 +10,7 @@ from pie.control.settings import ControlSettings
 from pie.control.statistics import SessionUsage
 from pie.control.work import DistWork, SyncWork
 from pie.core.clock import Clock
-from pie.core.commands import Command, Completion, Synchronize
+from pie.core.commands import Command, Completion, FreeEmbs, FreePages, Synchronize
 from pie.core.errors import LimitExceeded, PieError, QueueFailed, Unavailable, UnknownId, WrongState
 from pie.core.ids import InstanceId, QueueId
 from pie.core.programs import Limits
@@ -61,13 +61,13 @@ class Session:
         kept, so don't change them. A completion is called once, or never if the session closes before.
 
         Raises `UnknownId`, `InvalidArgument`, `LimitExceeded`; `QueueFailed` for a poisoned queue and
-        `Unavailable` while the model has no driver.
+        `Unavailable` while the model has no driver (giving back needs none).
         """
         try:
             found, lane = self._queues[queue]
         except KeyError:
             raise _no_queue(queue) from None
-        if found.error is not None or lane.down:
+        if found.error is not None or (lane.down and not isinstance(command, FreePages | FreeEmbs)):
             raise _refusal(found, lane)
         account = self._account
         if account.commands >= self._limit or account.numbers > self._settings.max_queued_numbers:

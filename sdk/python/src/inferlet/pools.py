@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from inferlet.host import bound
+from inferlet.host import bound, translate
 
 FIRST_ID = 1 << 20
 """Ids below are for programs that use the raw calls beside the library."""
@@ -66,11 +66,18 @@ class Pools:
         try:
             self._dealloc(held)
         except host.error:
-            host.runtime.reset_queue(held.through)
-            self._dealloc(held)
+            self._dealloc_after_reset(held)
         self.pages.give(held.pages)
         self.embs.give(held.embs)
         self.queues.append(held.queue)
+
+    def _dealloc_after_reset(self, held: Holdings) -> None:
+        host = bound.host
+        try:
+            host.runtime.reset_queue(held.through)
+            self._dealloc(held)
+        except host.error as failure:
+            raise translate(failure) from None
 
     def _dealloc(self, held: Holdings) -> None:
         if held.pages:
