@@ -37,11 +37,26 @@ CONTINUATION_LAYOUT = Struct("<QQQ")
 DESTRUCTOR = CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_uint32)
 """(data, context, number of the resource) -> error or NULL."""
 
+memory = memoryview((ctypes.c_ubyte * (1 << 47)).from_address(0)).cast("B")
+"""The whole address space: `struct` and slices on it read and write at an address in a tenth of a
+microsecond, where a `ctypes` call takes half of one. Whoever uses it vouches for the address."""
+
 _library = ctypes.CDLL(stock.dll._name)
+_brief = ctypes.PyDLL(stock.dll._name)
 
 
 def _declare(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-    function = getattr(_library, name)
+    """A function that lets go of the interpreter's lock while it runs."""
+    return _declare_in(_library, name, result, *arguments)
+
+
+def _declare_brief(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+    """A function that is over before the lock could be taken: it keeps it."""
+    return _declare_in(_brief, name, result, *arguments)
+
+
+def _declare_in(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+    function = getattr(library, name)
     function.restype = result
     function.argtypes = arguments
     return function  # type: ignore[no-any-return]
@@ -63,21 +78,21 @@ linker_add_resource = _declare(
 
 # Stores: everything of one guest
 store_new = _declare("wasmtime_store_new", c_void_p, c_void_p, c_void_p, c_void_p)
-store_context = _declare("wasmtime_store_context", c_void_p, c_void_p)
+store_context = _declare_brief("wasmtime_store_context", c_void_p, c_void_p)
 store_delete = _declare("wasmtime_store_delete", None, c_void_p)
-store_limiter = _declare("wasmtime_store_limiter", None, c_void_p, *([c_int64] * 5))
+store_limiter = _declare_brief("wasmtime_store_limiter", None, c_void_p, *([c_int64] * 5))
 """(store, bytes of memory, table elements, instances, tables, memories); -1 is no limit."""
-set_epoch_deadline = _declare("wasmtime_context_set_epoch_deadline", None, c_void_p, c_uint64)
-yield_at_epochs = _declare(
+set_epoch_deadline = _declare_brief("wasmtime_context_set_epoch_deadline", None, c_void_p, c_uint64)
+yield_at_epochs = _declare_brief(
     "wasmtime_context_epoch_deadline_async_yield_and_update", None, c_void_p, c_uint64
 )
 """Returns nothing, whatever wasmtime-py declares."""
-increment_epoch = _declare("wasmtime_engine_increment_epoch", None, c_void_p)
+increment_epoch = _declare_brief("wasmtime_engine_increment_epoch", None, c_void_p)
 
 # Calls as fibers; each returns a call future, which must be polled and deleted
 instantiate_async = _declare("wasmtime_component_linker_instantiate_async", c_void_p, *([c_void_p] * 5))
 """(linker, context, component, instance out, error out)."""
-instance_get_func = _declare("wasmtime_component_instance_get_func", c_bool, *([c_void_p] * 4))
+instance_get_func = _declare_brief("wasmtime_component_instance_get_func", c_bool, *([c_void_p] * 4))
 """(instance, context, export index, function out) -> found."""
 call_async = _declare(
     "wasmtime_component_func_call_async",
@@ -89,28 +104,28 @@ future_delete = _declare("wasmtime_call_future_delete", None, c_void_p)
 
 # Values
 val_delete = _declare("wasmtime_component_val_delete", None, c_void_p)
-val_new = _declare("wasmtime_component_val_new", c_void_p, c_void_p)
+val_new = _declare_brief("wasmtime_component_val_new", c_void_p, c_void_p)
 """Moves the value at an address into a box of its own."""
-list_new = _declare("wasmtime_component_vallist_new_uninit", None, c_void_p, c_size_t)
-tuple_new = _declare("wasmtime_component_valtuple_new_uninit", None, c_void_p, c_size_t)
-record_new = _declare("wasmtime_component_valrecord_new_uninit", None, c_void_p, c_size_t)
-bytes_new = _declare("wasm_byte_vec_new", None, c_void_p, c_size_t, c_char_p)
+list_new = _declare_brief("wasmtime_component_vallist_new_uninit", None, c_void_p, c_size_t)
+tuple_new = _declare_brief("wasmtime_component_valtuple_new_uninit", None, c_void_p, c_size_t)
+record_new = _declare_brief("wasmtime_component_valrecord_new_uninit", None, c_void_p, c_size_t)
+bytes_new = _declare_brief("wasm_byte_vec_new", None, c_void_p, c_size_t, c_char_p)
 """(byte vector out: size and data, length, bytes to copy)."""
-bytes_delete = _declare("wasm_byte_vec_delete", None, c_void_p)
+bytes_delete = _declare_brief("wasm_byte_vec_delete", None, c_void_p)
 
 # Resources
-resource_new = _declare("wasmtime_component_resource_host_new", c_void_p, c_bool, c_uint32, c_uint32)
+resource_new = _declare_brief("wasmtime_component_resource_host_new", c_void_p, c_bool, c_uint32, c_uint32)
 """(owned, number, type) -> host resource."""
-resource_delete = _declare("wasmtime_component_resource_host_delete", None, c_void_p)
-resource_number = _declare("wasmtime_component_resource_host_rep", c_uint32, c_void_p)
-resource_to_any = _declare("wasmtime_component_resource_host_to_any", *([c_void_p] * 4))
-resource_from_any = _declare("wasmtime_component_resource_any_to_host", *([c_void_p] * 4))
+resource_delete = _declare_brief("wasmtime_component_resource_host_delete", None, c_void_p)
+resource_number = _declare_brief("wasmtime_component_resource_host_rep", c_uint32, c_void_p)
+resource_to_any = _declare_brief("wasmtime_component_resource_host_to_any", *([c_void_p] * 4))
+resource_from_any = _declare_brief("wasmtime_component_resource_any_to_host", *([c_void_p] * 4))
 """(context, resource, out) -> error."""
 
 # Errors
-error_new = _declare("wasmtime_error_new", c_void_p, c_char_p)
-error_message = _declare("wasmtime_error_message", None, c_void_p, c_void_p)
-error_delete = _declare("wasmtime_error_delete", None, c_void_p)
+error_new = _declare_brief("wasmtime_error_new", c_void_p, c_char_p)
+error_message = _declare_brief("wasmtime_error_message", None, c_void_p, c_void_p)
+error_delete = _declare_brief("wasmtime_error_delete", None, c_void_p)
 
 
 def address(pointer: Any) -> int:

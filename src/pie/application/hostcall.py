@@ -11,12 +11,12 @@ Functions that cannot fail by their type end the program instead.
 import ctypes
 import inspect
 from collections.abc import Callable
-from ctypes import memmove, string_at
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any, NamedTuple
 
 from pie.application import abi
+from pie.application.abi import memory
 from pie.application.lift import Lift, lift
 from pie.application.lower import lower, refuse
 from pie.application.stage import Stage
@@ -87,8 +87,8 @@ class HostCalls:
         write = None if signature.result is None else lower(signature.result, self._stage)
         names: dict[str, Any] = {
             "stage": self._stage, "binding": binding, "lower": write, "SUSPENDED": SUSPENDED,
-            "failed": _failure(name, signature, self._stage), "string_at": string_at, "memmove": memmove,
-            "continuation_bytes": self._continuation, "put_error": _put_error,
+            "failed": _failure(name, signature, self._stage), "memory": memory,
+            "later": self._continuation, "put_error": _put_error,
         }
         lines = _lines(lifts, names, write is not None, may_suspend)
         exec(compile("\n".join(lines), f"<host call {name}>", "exec"), names)
@@ -136,7 +136,7 @@ def _lines(lifts: list[Lift], names: dict[str, Any], has_result: bool, may_suspe
         "    except BaseException as fault:",
         "        trap = failed(guest, fault, results)",
         "        put_error(error, trap)" if may_suspend else "        return trap",
-        "    memmove(continuation, continuation_bytes, 24)" if may_suspend else "    return None",
+        "    memory[continuation:continuation + 24] = later" if may_suspend else "    return None",
     ]
 
 
@@ -145,9 +145,9 @@ def _unpacking(lifts: list[Lift], names: dict[str, Any]) -> list[str]:
     if not lifts:
         return []
     packed = Struct("<" + "".join(lift.layout for lift in lifts))
-    names["unpack"] = packed.unpack
+    names["unpack"] = packed.unpack_from
     values = [f"v{i}_{j}" for i, lift in enumerate(lifts) for j in range(lift.width)]
-    return [f"        {', '.join(values)}, = unpack(string_at(arguments, {packed.size}))"]
+    return [f"        {', '.join(values)}, = unpack(memory, arguments)"]
 
 
 def _arguments(lifts: list[Lift], names: dict[str, Any]) -> str:

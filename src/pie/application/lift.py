@@ -8,7 +8,6 @@ number.
 import ctypes
 from collections import namedtuple
 from collections.abc import Callable, Sequence
-from ctypes import string_at
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pie.application import abi
+from pie.application.abi import memory
 from pie.application.stage import Stage
 from pie.application.types import (
     EnumOf,
@@ -48,9 +48,9 @@ class Lift:
 
     def reader(self) -> Callable[[int], Any]:
         """Reads the value at an address."""
-        unpack = Struct("<" + self.layout).unpack
+        unpack = Struct("<" + self.layout).unpack_from
         convert = self.convert or _first
-        return lambda address: convert(*unpack(string_at(address, abi.VAL_SIZE)))
+        return lambda address: convert(*unpack(memory, address))
 
 
 def _first(value: Any) -> Any:
@@ -112,7 +112,7 @@ def _compound(type: Type, stage: Stage) -> Lift:
 def _text(size: int, data: int) -> str:
     if size > MOST_TEXT_BYTES:
         raise LimitExceeded(f"a text of {size} bytes is longer than a call may carry ({MOST_TEXT_BYTES})")
-    return string_at(data, size).decode()
+    return str(memory[data : data + size], "utf-8")
 
 
 def _check_items(size: int) -> None:
@@ -122,7 +122,7 @@ def _check_items(size: int) -> None:
 
 def _column(size: int, data: int, kind: np.dtype[Any]) -> "np.ndarray[Any, np.dtype[Any]]":
     """A strided view on the payloads of a list; valid during the call."""
-    raw = memoryview((ctypes.c_char * (size * abi.VAL_SIZE)).from_address(data))
+    raw = memory[data : data + size * abi.VAL_SIZE]
     column: np.ndarray[Any, np.dtype[Any]] = np.frombuffer(raw, dtype=kind)["value"]
     return column
 
@@ -144,8 +144,8 @@ def _bytes(size: int, data: int) -> bytes:
 _BYTE_COLUMN = column_dtype("u8")
 
 
-def _short_list(layout: str, size: int) -> Callable[[bytes], tuple[Any, ...]]:
-    return Struct("<" + layout * size).unpack
+def _short_list(layout: str, size: int) -> Callable[[memoryview, int], tuple[Any, ...]]:
+    return Struct("<" + layout * size).unpack_from
 
 
 def _numbers(name: str) -> Callable[[int, int], Sequence[Any]]:
@@ -154,7 +154,7 @@ def _numbers(name: str) -> Callable[[int, int], Sequence[Any]]:
 
     def convert(size: int, data: int) -> Sequence[Any]:
         if size < SHORT_LIST:
-            return short[size](string_at(data, size * abi.VAL_SIZE)) if size else ()
+            return short[size](memory, data) if size else ()
         _check_items(size)
         return _column(size, data, kind).tolist()  # type: ignore[no-any-return]
 
@@ -169,21 +169,20 @@ def _list(item: Lift) -> Callable[[int, int], list[Any]]:
         _check_items(size)
         if not size:
             return []
-        return [make(*values) for values in iterate(string_at(data, size * abi.VAL_SIZE))]
+        return [make(*values) for values in iterate(memory[data : data + size * abi.VAL_SIZE])]
 
     return convert
 
 
 def _fields(items: Sequence[Lift], name_size: int, make: Callable[[Any], Any]) -> Callable[[int, int], Any]:
     """Values of different types in one array, each after `name_size` bytes of name."""
-    unpack = Struct("<" + "".join(f"{name_size}x{item.layout}" for item in items)).unpack
-    size_in_bytes = len(items) * (name_size + abi.VAL_SIZE)
+    unpack = Struct("<" + "".join(f"{name_size}x{item.layout}" for item in items)).unpack_from
     ends = [sum(item.width for item in items[: i + 1]) for i in range(len(items))]
     parts = [(item.convert or _first, end - item.width, end) for item, end in zip(items, ends, strict=True)]
 
     def convert(size: int, data: int) -> Any:
         del size
-        values = unpack(string_at(data, size_in_bytes))
+        values = unpack(memory, data)
         return make([part(*values[start:end]) for part, start, end in parts])
 
     return convert
@@ -213,7 +212,7 @@ def _result(ok: Callable[[int], Any], err: Callable[[int], Any]) -> Callable[[bo
 
 def _variant(cases: dict[str, Callable[[int], Any]]) -> Callable[[int, int, int], tuple[str, Any]]:
     def convert(size: int, data: int, address: int) -> tuple[str, Any]:
-        name = string_at(data, size).decode()
+        name = str(memory[data : data + size], "utf-8")
         return name, cases[name](address)
 
     return convert

@@ -6,7 +6,6 @@ always as their ok case (`refuse` writes the other), resources from a `Resource`
 
 import ctypes
 from collections.abc import Callable, Sequence
-from ctypes import memmove
 from operator import attrgetter
 from struct import Struct
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pie.application import abi
+from pie.application.abi import memory
 from pie.application.lift import NUMPY_FORMATS, column_dtype
 from pie.application.stage import Stage
 from pie.application.types import (
@@ -45,14 +45,14 @@ SCALARS = {
     "u16": (abi.U16, "H"), "s32": (abi.S32, "i"), "u32": (abi.U32, "I"), "s64": (abi.S64, "q"),
     "u64": (abi.U64, "Q"), "f32": (abi.F32, "f"), "f64": (abi.F64, "d"),
 }
-_TAGS = tuple(bytes([tag]) for tag in range(abi.RESOURCE + 1))
-_POINTED = Struct("<B7xQ").pack
+_POINTED = Struct("<B7xQ").pack_into
 """Tag and one pointer: options and resources."""
-_RESULT = Struct("<B7x?7xQ").pack
-_OK_UNIT = _RESULT(abi.RESULT, True, 0)
+_RESULT = Struct("<B7x?7xQ").pack_into
+_OK_UNIT = Struct("<B7x?7xQ").pack(abi.RESULT, True, 0)
 _BLANK = (ctypes.c_char * abi.VAL_SIZE)()
 _BLANK_ADDRESS = ctypes.addressof(_BLANK)
-_address_at = ctypes.c_uint64.from_address
+_POINTER = Struct("<Q").pack_into
+_pointer_at = Struct("<Q").unpack_from
 
 
 def lower(type: Type, stage: Stage) -> Lower:
@@ -97,7 +97,7 @@ def refuse(type: ResultOf, stage: Stage) -> Lower:
     write = None if type.err is None else lower(type.err, stage)
 
     def write_err(address: int, value: Any) -> None:
-        memmove(address, _RESULT(abi.RESULT, False, _box(write, value) if write else 0), 24)
+        _RESULT(memory, address, abi.RESULT, False, _box(write, value) if write else 0)
 
     return write_err
 
@@ -110,31 +110,36 @@ def _box(write: Lower, value: Any) -> int:
 
 
 def _scalar(tag: int, format: str) -> Lower:
-    packer = Struct("<B7x" + format)
-    pack, size = packer.pack, packer.size
+    pack = Struct("<B7x" + format).pack_into
 
     def write(address: int, value: Any) -> None:
-        memmove(address, pack(tag, value), size)
+        pack(memory, address, tag, value)
 
     return write
 
 
 def _write_text(address: int, value: str) -> None:
     data = value.encode(errors="replace")
-    memmove(address, _TAGS[abi.STRING], 1)
+    memory[address] = abi.STRING
     abi.bytes_new(address + abi.PAYLOAD, len(data), data)
 
 
 def _write_enum(address: int, value: str) -> None:
     data = value.encode()
-    memmove(address, _TAGS[abi.ENUM], 1)
+    memory[address] = abi.ENUM
     abi.bytes_new(address + abi.PAYLOAD, len(data), data)
 
 
 def _new_list(address: int, size: int) -> int:
-    memmove(address, _TAGS[abi.LIST], 1)
+    memory[address] = abi.LIST
     abi.list_new(address + abi.PAYLOAD, size)
-    return _address_at(address + 16).value
+    return _data_of(address)
+
+
+def _data_of(address: int) -> int:
+    """Where the items of a list, tuple or record lie."""
+    data: int = _pointer_at(memory, address + abi.PAYLOAD + 8)[0]
+    return data
 
 
 def _write_column(address: int, tag: int, kind: np.dtype[Any], values: Any) -> None:
@@ -143,7 +148,7 @@ def _write_column(address: int, tag: int, kind: np.dtype[Any], values: Any) -> N
         column = np.zeros(len(values), kind)
         column["tag"] = tag
         column["value"] = values
-        memmove(data, column.ctypes.data, len(values) * abi.VAL_SIZE)
+        memory[data : data + column.nbytes] = column.tobytes()
 
 
 def _numbers(name: str) -> Lower:
@@ -169,9 +174,9 @@ def _list(write: Lower) -> Lower:
 
 def _tuple(writers: Sequence[Lower]) -> Lower:
     def write_tuple(address: int, values: Sequence[Any]) -> None:
-        memmove(address, _TAGS[abi.TUPLE], 1)
+        memory[address] = abi.TUPLE
         abi.tuple_new(address + abi.PAYLOAD, len(writers))
-        data = _address_at(address + 16).value
+        data = _data_of(address)
         for i, (write, value) in enumerate(zip(writers, values, strict=True)):
             write(data + i * abi.VAL_SIZE, value)
 
@@ -182,9 +187,9 @@ def _record(fields: Sequence[tuple[str, Lower]]) -> Lower:
     plan = [(name.encode(), attrgetter(name.replace("-", "_")), write) for name, write in fields]
 
     def write_record(address: int, value: Any) -> None:
-        memmove(address, _TAGS[abi.RECORD], 1)
+        memory[address] = abi.RECORD
         abi.record_new(address + abi.PAYLOAD, len(plan))
-        entry = _address_at(address + 16).value
+        entry = _data_of(address)
         for name, get, write in plan:
             abi.bytes_new(entry, len(name), name)
             write(entry + abi.RECORD_ENTRY_VALUE, get(value))
@@ -195,7 +200,7 @@ def _record(fields: Sequence[tuple[str, Lower]]) -> Lower:
 
 def _option(write: Lower) -> Lower:
     def write_option(address: int, value: Any) -> None:
-        memmove(address, _POINTED(abi.OPTION, 0 if value is None else _box(write, value)), 16)
+        _POINTED(memory, address, abi.OPTION, 0 if value is None else _box(write, value))
 
     return write_option
 
@@ -205,23 +210,23 @@ def _ok(write: Lower | None) -> Lower:
         return _write_ok_unit
 
     def write_ok(address: int, value: Any) -> None:
-        memmove(address, _RESULT(abi.RESULT, True, _box(write, value)), 24)
+        _RESULT(memory, address, abi.RESULT, True, _box(write, value))
 
     return write_ok
 
 
 def _write_ok_unit(address: int, value: None) -> None:
     del value
-    memmove(address, _OK_UNIT, 24)
+    memory[address : address + 24] = _OK_UNIT
 
 
 def _variant(cases: dict[str, Lower | None]) -> Lower:
     def write_variant(address: int, value: tuple[str, Any]) -> None:
         name, payload = value
         write, data = cases[name], name.encode()
-        memmove(address, _TAGS[abi.VARIANT], 1)
+        memory[address] = abi.VARIANT
         abi.bytes_new(address + abi.PAYLOAD, len(data), data)
-        _address_at(address + 24).value = _box(write, payload) if write else 0
+        _POINTER(memory, address + 24, _box(write, payload) if write else 0)
 
     return write_variant
 
@@ -234,6 +239,6 @@ def _handle(stage: Stage) -> Lower:
         abi.resource_delete(host)
         if error:
             raise RuntimeError(abi.take_error(error))
-        memmove(address, _POINTED(abi.RESOURCE, out.value or 0), 16)
+        _POINTED(memory, address, abi.RESOURCE, out.value or 0)
 
     return write_handle
