@@ -38,7 +38,9 @@ def run_bystander(world: World) -> None:
 
 
 @given(cut=st.integers(0, STEPS), passes=st.integers(0, 4), slow=st.booleans())
-def test_a_program_closed_at_any_step_gives_all_back_and_harms_nobody(cut: int, passes: int, slow: bool) -> None:
+def test_a_program_closed_at_any_step_gives_all_back_and_harms_nobody(
+    cut: int, passes: int, slow: bool
+) -> None:
     world = World(auto=not slow)
     program = world.program()
     run_bystander(world)
@@ -156,15 +158,15 @@ def test_a_completion_may_submit_and_pump(world: World) -> None:
 
         position = 2
 
-        def resolve(self, value: object) -> None:
+        def resolve(self, _: object) -> None:
             self.position += 1
             if self.position < PAGE_SIZE:
                 program.step(7, self.position, [1], f"step {self.position}")
                 program.world.control.pump()
 
-    again = Again()
-    again.fail = again.resolve  # type: ignore[attr-defined]
-    program.session.submit(program.queue, MaskPage(VirtualPage(1), 0b1111), again)  # type: ignore[arg-type]
+        fail = resolve
+
+    program.session.submit(program.queue, MaskPage(VirtualPage(1), 0b1111), Again())
     world.pump()
     assert world.recorder.dist("step 3")
 

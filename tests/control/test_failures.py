@@ -264,7 +264,9 @@ def test_an_answer_of_the_wrong_shape_fails_the_pass_and_not_the_server(world: W
     assert "wrong shape" in str(world.recorder.error("d"))
 
 
-def test_a_driver_that_refuses_a_pass_fails_its_queues(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_driver_that_refuses_a_pass_fails_its_queues(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     program = decoding(world)
     world.driver.alive = False
     program.step(7, 2, [1], "d")
@@ -279,7 +281,7 @@ def test_a_driver_that_refuses_a_pass_fails_its_queues(world: World, caplog: pyt
 
 
 class Explodes:
-    def resolve(self, value: object) -> None:
+    def resolve(self, _: object) -> None:
         raise ValueError("a bug in the room above")
 
     fail = resolve
@@ -333,5 +335,3 @@ def test_a_limit_reached_by_commands_that_were_dropped_is_free_again(slow: World
     program.embed([1], [0], [1])
     program.embed([1], [0], [1])
     slow.run()
-
-

@@ -121,7 +121,8 @@ def test_pages_without_content_are_not_read_unless_a_mask_counts_them(world: Wor
     world.pump()
     (work,) = world.passes
     rows = [
-        work.read_pages[work.read_starts[i] : work.read_starts[i + 1]] for i in range(len(work.read_starts) - 1)
+        work.read_pages[work.read_starts[i] : work.read_starts[i + 1]]
+        for i in range(len(work.read_starts) - 1)
     ]
     assert [len(row) for row in rows] == [1, 2]
     assert work.fresh_pages == rows[1][:1]

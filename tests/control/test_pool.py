@@ -59,8 +59,8 @@ def test_waiting_is_better_than_failing_while_pages_are_parked() -> None:
     ("damage", "complaint"),
     [
         (lambda pool, page: pool.free.append(page), "free twice, or free and held"),
-        (lambda pool, page: pool.free.append(pool.free[0]), "free twice, or free and held"),
-        (lambda pool, page: pool.free.pop(), "free \\+ held \\+ swapped"),
+        (lambda pool, _: pool.free.append(pool.free[0]), "free twice, or free and held"),
+        (lambda pool, _: pool.free.pop(), "free \\+ held \\+ swapped"),
         (lambda pool, page: pool.share(page), "not held as often"),
         (lambda pool, page: pool.release(page), "not held as often"),
     ],

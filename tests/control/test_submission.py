@@ -54,32 +54,66 @@ def copy(src: list[int], dst: list[int], *spans: Span) -> CopyPages:
 REFUSED: dict[str, tuple[Command, type[PieError], str]] = {
     "allocate a page twice": (AllocPages(page_names([9, 2])), InvalidArgument, "page 2 is allocated already"),
     "allocate an emb twice": (AllocEmbs(emb_names([5])), InvalidArgument, "emb 5 is allocated already"),
-    "free an unknown page": (FreePages(page_names([7])), UnknownId, "page 7 was never allocated: alloc_kvpage"),
-    "free an unknown emb": (FreeEmbs(emb_names([7])), UnknownId, "emb 7 was never allocated: alloc_emb first"),
+    "free an unknown page": (
+        FreePages(page_names([7])),
+        UnknownId,
+        "page 7 was never allocated: alloc_kvpage",
+    ),
+    "free an unknown emb": (
+        FreeEmbs(emb_names([7])),
+        UnknownId,
+        "emb 7 was never allocated: alloc_emb first",
+    ),
     "free a page twice": (FreePages(page_names([1, 1])), InvalidArgument, "page 1 is named twice"),
     "copy with lists of different lengths": (
-        copy([1], [2, 3], Span(0, 0, 1)), InvalidArgument, "1 src, 2 dst and 1 spans"),
+        copy([1], [2, 3], Span(0, 0, 1)),
+        InvalidArgument,
+        "1 src, 2 dst and 1 spans",
+    ),
     "copy from an unknown page": (copy([7], [2], Span(0, 0, 1)), UnknownId, "page 7"),
     "copy to an unknown page": (copy([1], [7], Span(0, 0, 1)), UnknownId, "page 7"),
     "copy beyond the source": (copy([1], [2], Span(3, 0, 2)), InvalidArgument, "leave a page of 4 tokens"),
     "copy beyond the target": (copy([1], [2], Span(0, 3, 2)), InvalidArgument, "leave a page of 4 tokens"),
     "copy a negative span": (copy([1], [2], Span(0, -1, 1)), InvalidArgument, "leave a page"),
     "fork an unknown page": (ForkPages(page_names([7]), page_names([8])), UnknownId, "page 7"),
-    "fork to a page in use": (ForkPages(page_names([1]), page_names([2])), InvalidArgument, "page 2 is allocated"),
+    "fork to a page in use": (
+        ForkPages(page_names([1]), page_names([2])),
+        InvalidArgument,
+        "page 2 is allocated",
+    ),
     "fork to one page twice": (
-        ForkPages(page_names([1, 2]), page_names([8, 8])), InvalidArgument, "page 8 is named twice"),
+        ForkPages(page_names([1, 2]), page_names([8, 8])),
+        InvalidArgument,
+        "page 8 is named twice",
+    ),
     "fork with lists of different lengths": (
-        ForkPages(page_names([1]), page_names([8, 9])), InvalidArgument, "1 src, 2 dst"),
+        ForkPages(page_names([1]), page_names([8, 9])),
+        InvalidArgument,
+        "1 src, 2 dst",
+    ),
     "mask an unknown page": (MaskPage(VirtualPage(7), 1), UnknownId, "page 7"),
-    "mask with too many bits": (MaskPage(VirtualPage(1), 16), InvalidArgument, "0x10 has bits for more than the 4"),
+    "mask with too many bits": (
+        MaskPage(VirtualPage(1), 16),
+        InvalidArgument,
+        "0x10 has bits for more than the 4",
+    ),
     "mask with a negative number": (MaskPage(VirtualPage(1), -1), InvalidArgument, "bits"),
     "embed lists of different lengths": (
-        embed([1], [0, 1], [1]), InvalidArgument, "1 tokens, 2 positions and 1 embs"),
+        embed([1], [0, 1], [1]),
+        InvalidArgument,
+        "1 tokens, 2 positions and 1 embs",
+    ),
     "embed a token beyond the vocabulary": (
-        embed([8, 509], [0, 1], [1, 2]), InvalidArgument, "token 509 is not in the vocabulary: tokens are 0 to 508"),
+        embed([8, 509], [0, 1], [1, 2]),
+        InvalidArgument,
+        "token 509 is not in the vocabulary: tokens are 0 to 508",
+    ),
     "embed a negative token": (embed([-1], [0], [1]), InvalidArgument, "token -1"),
     "embed beyond the context": (
-        embed([8], [4096], [1]), InvalidArgument, "position 4096 is outside the model's context of 4096"),
+        embed([8], [4096], [1]),
+        InvalidArgument,
+        "position 4096 is outside the model's context of 4096",
+    ),
     "embed at a negative position": (embed([8], [-1], [1]), InvalidArgument, "position -1"),
     "embed into an unknown emb": (embed([8], [0], [7]), UnknownId, "emb 7 was never allocated"),
     "embed twice into one emb": (embed([8, 9], [0, 1], [1, 1]), InvalidArgument, "emb 1 is named twice"),
@@ -89,34 +123,64 @@ REFUSED: dict[str, tuple[Command, type[PieError], str]] = {
     "forward to an unknown page": (forward(okv=(7,)), UnknownId, "page 7"),
     "forward to one page twice": (forward(okv=(1, 1)), InvalidArgument, "page 1 is named twice"),
     "forward without room": (
-        forward(iemb=(1, 2), okv=(1,), offset=3), InvalidArgument,
-        "2 inputs do not fit into 1 okv pages of 4 tokens from token 3 on: give 2 pages"),
+        forward(iemb=(1, 2), okv=(1,), offset=3),
+        InvalidArgument,
+        "2 inputs do not fit into 1 okv pages of 4 tokens from token 3 on: give 2 pages",
+    ),
     "forward to a negative offset": (forward(okv=(1,), offset=-1), InvalidArgument, "do not fit"),
     "forward to an unknown output": (forward(oemb=(7,)), UnknownId, "emb 7"),
-    "forward to one output twice": (forward(iemb=(1, 2), oemb=(3, 3)), InvalidArgument, "emb 3 is named twice"),
+    "forward to one output twice": (
+        forward(iemb=(1, 2), oemb=(3, 3)),
+        InvalidArgument,
+        "emb 3 is named twice",
+    ),
     "forward with more outputs than inputs": (forward(oemb=(2, 3)), InvalidArgument, "2 oemb for 1 inputs"),
     "forward with outputs for no emb": (forward(outputs=(0,)), InvalidArgument, "1 outputs for 0 oemb"),
     "forward with too few outputs": (
-        forward(iemb=(1, 2), oemb=(3, 4), outputs=(0,)), InvalidArgument, "1 outputs for 2 oemb"),
+        forward(iemb=(1, 2), oemb=(3, 4), outputs=(0,)),
+        InvalidArgument,
+        "1 outputs for 2 oemb",
+    ),
     "forward with an output that is no input": (
-        forward(oemb=(3,), outputs=(1,)), InvalidArgument, "output 1 is no input: there are inputs 0 to 0"),
+        forward(oemb=(3,), outputs=(1,)),
+        InvalidArgument,
+        "output 1 is no input: there are inputs 0 to 0",
+    ),
     "forward with a negative output": (forward(oemb=(3,), outputs=(-1,)), InvalidArgument, "output -1"),
-    "forward with too few mask rows": (forward(iemb=(1, 2), mask=[[1]]), InvalidArgument, "1 mask rows for 2"),
+    "forward with too few mask rows": (
+        forward(iemb=(1, 2), mask=[[1]]),
+        InvalidArgument,
+        "1 mask rows for 2",
+    ),
     "forward with a mask row too long": (
-        forward(ikv=(1,), mask=[[4, 2]]), InvalidArgument,
-        "mask row 0 covers 6 tokens, but there are 4 in ikv and 1 inputs"),
+        forward(ikv=(1,), mask=[[4, 2]]),
+        InvalidArgument,
+        "mask row 0 covers 6 tokens, but there are 4 in ikv and 1 inputs",
+    ),
     "forward with a negative run": (forward(ikv=(1,), mask=[[6, -2]]), InvalidArgument, "mask row 0"),
     "distribution of an unknown emb": (NextDist(VirtualEmb(7), 1, []), UnknownId, "emb 7"),
-    "distribution of nothing": (NextDist(VirtualEmb(1), 0, []), InvalidArgument, "top_k is 0: choose 1 to 509"),
+    "distribution of nothing": (
+        NextDist(VirtualEmb(1), 0, []),
+        InvalidArgument,
+        "top_k is 0: choose 1 to 509",
+    ),
     "distribution of more than the vocabulary": (
-        NextDist(VirtualEmb(1), 510, []), InvalidArgument, "top_k is 510: choose 1 to 509"),
+        NextDist(VirtualEmb(1), 510, []),
+        InvalidArgument,
+        "top_k is 510: choose 1 to 509",
+    ),
     "scores of a token beyond the vocabulary": (
-        NextDist(VirtualEmb(1), 1, [Token(509)]), InvalidArgument, "token 509"),
-}  # fmt: skip
+        NextDist(VirtualEmb(1), 1, [Token(509)]),
+        InvalidArgument,
+        "token 509",
+    ),
+}
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_a_wrong_call_is_refused_at_once_and_changes_nothing(world: World, program: Program, what: str) -> None:
+def test_a_wrong_call_is_refused_at_once_and_changes_nothing(
+    world: World, program: Program, what: str
+) -> None:
     command, error, message = REFUSED[what]
     before = program.session.describe(program.queue)
     with pytest.raises(error) as caught:
@@ -156,6 +220,7 @@ def test_top_k_is_capped_by_the_settings() -> None:
 
 
 def test_names_are_private(world: World, program: Program) -> None:
+    assert program.session.describe(program.queue)
     stranger = world.program("stranger")
     with pytest.raises(UnknownId, match="page 1 was never allocated"):
         stranger.free([1])
@@ -212,7 +277,8 @@ def test_a_program_may_have_only_so_many_numbers_waiting() -> None:
     program.embed([1], [0], [1])
 
 
-def test_a_session_of_the_same_name_cannot_be_opened_twice(world: World, program: Program) -> None:
+def test_a_session_of_the_same_name_cannot_be_opened_twice(world: World) -> None:
+    world.program("a")
     with pytest.raises(WrongState, match="instance a is open already"):
         world.control.open(InstanceId("a"), Limits())
 

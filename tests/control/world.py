@@ -62,9 +62,7 @@ class Program:
         if embs:
             self.submit(AllocEmbs(emb_names(embs)))
 
-    def free(
-        self, pages: Sequence[int] = (), embs: Sequence[int] = (), queue: QueueId | None = None
-    ) -> None:
+    def free(self, pages: Sequence[int] = (), embs: Sequence[int] = (), queue: QueueId | None = None) -> None:
         if pages:
             self.submit(FreePages(page_names(pages)), queue=queue)
         if embs:
@@ -120,11 +118,12 @@ class World:
         settings: ControlSettings | None = None,
         spec: DriverSpec | None = None,
         auto: bool = True,
-        seconds: Callable[[Pass], float] = lambda work: 1.0,
+        seconds: Callable[[Pass], float] = lambda _: 1.0,
     ) -> None:
         self.clock = ManualClock()
         self.spec = spec or fake_spec(pages=32, embs=64, page_size=PAGE_SIZE)
-        self.driver = FakeDriver(FakeExecutor(self.spec), None if auto else self.clock, seconds)
+        self.executor = FakeExecutor(self.spec)
+        self.driver = FakeDriver(self.executor, None if auto else self.clock, seconds)
         self.control = Control(settings or ControlSettings(), self.clock)
         self.control.add_model(fake_model(self.spec), self.driver, NoTokenizer())
         self.recorder = Recorder()
@@ -155,7 +154,8 @@ class World:
         self.control.check_integrity()
 
     def restore(self) -> None:
-        self.driver.restore(FakeExecutor(self.spec))
+        self.executor = FakeExecutor(self.spec)
+        self.driver.restore(self.executor)
 
 
 def page_names(pages: Sequence[int]) -> list[VirtualPage]:

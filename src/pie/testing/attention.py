@@ -23,9 +23,7 @@ def cached_tokens(page: FakePage, overwritten: set[int]) -> Iterable[tuple[int, 
 class ByPosition:
     """An input sees all cached tokens and inputs whose position is not after its own."""
 
-    def __init__(
-        self, pages: Sequence[tuple[FakePage, set[int]]], positions: Sequence[int]
-    ) -> None:
+    def __init__(self, pages: Sequence[tuple[FakePage, set[int]]], positions: Sequence[int]) -> None:
         """`pages`: each with the offsets that this segment writes."""
         self._positions = positions
         self._order = sorted(range(len(positions)), key=positions.__getitem__)

@@ -1,0 +1,360 @@
+"""Random programs of two inferlets with two queues each, beside a naive model of what they should see.
+
+Pages and embs belong to one queue at a time (other queues' order is nobody's business), and change hands
+only when all is quiet. So the model can execute a command when it is submitted.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from naive import NaivePage, NaiveProgram
+from world import PAGE_SIZE, Program, World, emb_names, page_names
+
+from pie.control import ControlSettings
+from pie.control.settings import Policy
+from pie.core.commands import (
+    AllocEmbs,
+    AllocPages,
+    Command,
+    CopyPages,
+    Dist,
+    EmbedText,
+    ForkPages,
+    Forward,
+    FreeEmbs,
+    FreePages,
+    MaskPage,
+    NextDist,
+    Span,
+    Synchronize,
+)
+from pie.core.errors import Cancelled, OutOfResources, QueueFailed
+from pie.core.ids import QueueId, Token, VirtualEmb, VirtualPage
+from pie.testing import HashedScores, Recorded, fake_spec
+
+VOCABULARY = 101
+POLICIES: list[Policy] = ["eager", "k-only", "t-only", "adaptive"]
+
+
+@dataclass
+class Owner:
+    """A queue and the names that only it uses."""
+
+    inferlet: "Inferlet"
+    queue: QueueId
+    pages: list[int] = field(default_factory=list)
+    embs: list[int] = field(default_factory=list)
+    expected: dict[str, Dist | None] = field(default_factory=dict)
+    """What completions that were not called yet must say."""
+
+    @property
+    def written(self) -> list[int]:
+        """Embs that hold something."""
+        return [emb for emb in self.embs if self.inferlet.naive.embs[emb] is not None]
+
+
+@dataclass
+class Inferlet:
+    program: Program
+    naive: NaiveProgram
+    owners: list[Owner] = field(default_factory=list)
+
+
+def some(dice: Random, values: Sequence[int], most: int, least: int = 0) -> list[int]:
+    """Some of the values, in any order."""
+    most = max(0, min(most, len(values)))
+    return dice.sample(values, dice.randint(min(least, most), most))
+
+
+def make_forward(owner: Owner, dice: Random, iemb: list[int]) -> Forward:
+    """Mostly like a step that fills pages, sometimes with anything that is allowed."""
+    ikv = list(owner.pages) if dice.random() < 0.6 else some(dice, owner.pages, 4)
+    okv = some(dice, owner.pages, 3, 1)
+    room = len(okv) * PAGE_SIZE - len(iemb)
+    if room < 0 or dice.random() < 0.1:
+        okv, room = [], 0
+    offset = dice.randint(0, min(room, PAGE_SIZE - 1 if dice.random() < 0.8 else room))
+    oemb = some(dice, owner.embs, len(iemb))
+    outputs = [dice.randrange(len(iemb)) for _ in oemb] if dice.random() < 0.3 else []
+    mask = make_mask(dice, len(ikv) * PAGE_SIZE + len(iemb), len(iemb)) if dice.random() < 0.25 else None
+    return Forward(page_names(ikv), emb_names(iemb), page_names(okv), offset, emb_names(oemb), outputs, mask)
+
+
+def make_mask(dice: Random, width: int, rows: int) -> list[list[int]]:
+    mask = []
+    for _ in range(rows):
+        edges = sorted(dice.randint(0, width) for _ in range(dice.randint(0, 5)))
+        mask.append([b - a for a, b in zip([0, *edges], edges, strict=False)])
+    return mask
+
+
+class RandomPrograms:
+    """Each seed is a run: its settings, its programs, its interleaving."""
+
+    def __init__(self, seed: int) -> None:
+        dice = self.dice = Random(seed)
+        self.labels = 0
+        self.seen = 0
+        self.tight = dice.random() < 0.4
+        settings = ControlSettings(
+            policy=dice.choice(POLICIES),
+            fuse=dice.random() < 0.6,
+            k=dice.choice([1, 3]),
+            max_batch_tokens=dice.choice([3, 2048]),
+            max_batch_dists=dice.choice([2, 512]),
+            passes_in_flight=dice.choice([1, 1, 2]),
+        )
+        pages, embs = (12, 18) if self.tight else (400, 800)
+        self.world = World(settings, fake_spec(pages, embs, PAGE_SIZE, VOCABULARY, context=64), auto=False)
+        self.inferlets = [self.open(0), self.open(1)]
+
+    def run(self, steps: int) -> None:
+        """Raises `AssertionError` or `InternalError` as soon as something is not as it should be."""
+        for step in self.dice.choices(*zip(*STEPS.items(), strict=True), k=steps):
+            step(self)
+            self.world.control.check_integrity()
+            self.compare()
+        self.end()
+
+    def open(self, index: int) -> Inferlet:
+        self.labels += 1
+        program = self.world.program(f"inferlet {index} number {self.labels}")
+        inferlet = Inferlet(program, NaiveProgram(PAGE_SIZE, HashedScores(VOCABULARY)))
+        second = program.session.create_queue("fake")
+        inferlet.owners = [Owner(inferlet, program.queue), Owner(inferlet, second)]
+        for owner in inferlet.owners:
+            self.fill_up(owner)
+        return inferlet
+
+    @property
+    def owners(self) -> list[Owner]:
+        return [owner for inferlet in self.inferlets for owner in inferlet.owners]
+
+    def any_owner(self) -> Owner:
+        return self.dice.choice(self.owners)
+
+    def submit(self, owner: Owner, command: Command) -> bool:
+        """To both sides. A queue that has failed for want of memory starts again, with nothing."""
+        asks = isinstance(command, NextDist | Synchronize)
+        self.labels += asks
+        label = f"answer {self.labels}"
+        completion = self.world.recorder.completion(label) if asks else None
+        try:
+            owner.inferlet.program.session.submit(owner.queue, command, completion)
+        except QueueFailed:
+            self.begin_anew(owner)
+            return False
+        answer = owner.inferlet.naive.execute(command)
+        if asks:
+            owner.expected[label] = answer
+        return True
+
+    def begin_anew(self, owner: Owner) -> None:
+        """After a reset nobody knows what was executed, so the names go too."""
+        session, naive = owner.inferlet.program.session, owner.inferlet.naive
+        session.reset(owner.queue)
+        pages, embs = owner.pages, owner.embs
+        owner.pages, owner.embs, owner.expected = [], [], {}
+        for freed in (FreePages(page_names(pages)), FreeEmbs(emb_names(embs))):
+            session.submit(owner.queue, freed)
+            naive.execute(freed)
+        self.fill_up(owner)
+
+    def new_names(self, used: Sequence[int] | dict[int, Any], count: int) -> list[int]:
+        """The lowest unused ones, so that names are used again and again."""
+        return [name for name in range(100) if name not in used][: max(0, count)]
+
+    def allocate(self) -> None:
+        self.fill_up(self.any_owner())
+
+    def fill_up(self, owner: Owner) -> None:
+        naive = owner.inferlet.naive
+        pages = self.new_names(naive.pages, self.dice.randint(1, 4) - len(owner.pages))
+        if self.submit(owner, AllocPages(page_names(pages))):
+            owner.pages += pages
+            embs = self.new_names(naive.embs, self.dice.randint(2, 5) - len(owner.embs))
+            if self.submit(owner, AllocEmbs(emb_names(embs))):
+                owner.embs += embs
+
+    def free(self) -> None:
+        dice, owner = self.dice, self.any_owner()
+        pages = some(dice, owner.pages, 2)
+        if self.submit(owner, FreePages(page_names(pages))):
+            owner.pages = [page for page in owner.pages if page not in pages]
+            embs = some(dice, owner.embs, 2)
+            if self.submit(owner, FreeEmbs(emb_names(embs))):
+                owner.embs = [emb for emb in owner.embs if emb not in embs]
+
+    def fork(self) -> None:
+        dice, owner = self.dice, self.any_owner()
+        src = some(dice, owner.pages, min(3, 7 - len(owner.pages)))
+        dst = self.new_names(owner.inferlet.naive.pages, len(src))
+        if src and self.submit(owner, ForkPages(page_names(src), page_names(dst))):
+            owner.pages += dst
+
+    def copy(self) -> None:
+        dice, owner = self.dice, self.any_owner()
+        count = dice.randint(1, 3) if owner.pages else 0
+        src, dst = dice.choices(owner.pages or [0], k=count), dice.choices(owner.pages or [0], k=count)
+        spans = []
+        for _ in range(count):
+            one, other = dice.randrange(PAGE_SIZE), dice.randrange(PAGE_SIZE)
+            spans.append(Span(one, other, dice.randint(0, PAGE_SIZE - max(one, other))))
+        self.submit(owner, CopyPages(page_names(src), page_names(dst), spans))
+
+    def mask(self) -> None:
+        dice, owner = self.dice, self.any_owner()
+        if owner.pages:
+            page, visible = dice.choice(owner.pages), dice.randrange(2**PAGE_SIZE)
+            self.submit(owner, MaskPage(VirtualPage(page), visible))
+
+    def embed(self) -> None:
+        dice, owner = self.dice, self.any_owner()
+        self.submit_embed(owner, dice, some(dice, owner.embs, 3))
+
+    def submit_embed(self, owner: Owner, dice: Random, embs: list[int]) -> bool:
+        tokens = [Token(dice.randrange(VOCABULARY)) for _ in embs]
+        positions = [dice.randrange(12) for _ in embs]
+        return self.submit(owner, EmbedText(tokens, positions, emb_names(embs)))
+
+    def forward(self) -> None:
+        dice, owner = self.dice, self.any_owner()
+        if owner.written:
+            self.submit(owner, make_forward(owner, dice, some(dice, owner.written, 4, 1)))
+
+    def ask(self) -> None:
+        dice, owner = self.dice, self.any_owner()
+        if owner.written:
+            tokens = [Token(dice.randrange(VOCABULARY)) for _ in range(dice.randrange(3))]
+            emb = VirtualEmb(dice.choice(owner.written))
+            self.submit(owner, NextDist(emb, dice.randint(1, 4), tokens))
+
+    def think(self) -> None:
+        """A whole step: embed, forward, distribution of what it gave."""
+        dice, owner = self.dice, self.any_owner()
+        inputs = some(dice, owner.embs, 4, 1)
+        if inputs and self.submit_embed(owner, dice, inputs):
+            command = make_forward(owner, dice, inputs)
+            if self.submit(owner, command):
+                for emb in command.oemb[:1]:
+                    self.submit(owner, NextDist(emb, 1, []))
+
+    def synchronize(self) -> None:
+        self.submit(self.any_owner(), Synchronize())
+
+    def prioritize(self) -> None:
+        owner = self.any_owner()
+        owner.inferlet.program.session.set_priority(owner.queue, self.dice.randint(-1, 1))
+
+    def pump(self) -> None:
+        self.world.control.pump()
+
+    def tick(self) -> None:
+        self.world.clock.run_next()
+
+    def rest(self) -> None:
+        self.drain()
+
+    def hand_over(self) -> None:
+        """When all is quiet, names may go to the inferlet's other queue."""
+        self.drain()
+        giver, taker = self.dice.sample(self.dice.choice(self.inferlets).owners, 2)
+        pages, embs = some(self.dice, giver.pages, 3), some(self.dice, giver.embs, 3)
+        giver.pages = [page for page in giver.pages if page not in pages]
+        giver.embs = [emb for emb in giver.embs if emb not in embs]
+        taker.pages += pages
+        taker.embs += embs
+
+    def reset(self) -> None:
+        self.begin_anew(self.any_owner())
+
+    def close(self) -> None:
+        index = self.dice.randrange(2)
+        self.inferlets[index].program.session.close()
+        self.inferlets[index] = self.open(index)
+
+    def drain(self) -> None:
+        self.world.run()
+        self.compare()
+        for owner in self.owners:
+            if "failed" in owner.inferlet.program.session.describe(owner.queue):
+                self.begin_anew(owner)
+        self.world.run()
+        for owner in self.owners:
+            assert not owner.expected, "a completion was never called"
+            self.compare_contents(owner)
+        for inferlet in self.inferlets:
+            assert inferlet.program.session.usage().pages <= len(inferlet.naive.pages), "freed pages are held"
+
+    def compare_contents(self, owner: Owner) -> None:
+        """Everything that was ever written, in the place where the driver would look for it."""
+        naive, executor = owner.inferlet.naive, self.world.executor
+        (space,) = owner.inferlet.program.session._spaces.values()
+        for name in owner.pages:
+            place = space.pages.find(page_names([name]))[0].physical
+            found = NaivePage.empty(PAGE_SIZE)
+            if place is not None:
+                page = executor.pages[place]
+                found.tokens = [page.tokens.get(i) for i in range(PAGE_SIZE)]
+                found.visible = [bool(page.visible >> i & 1) for i in range(PAGE_SIZE)]
+            assert found == naive.pages[name], f"page {name}"
+        for name in owner.written:
+            slot = space.embs.find(emb_names([name]))[0].physical
+            assert slot is not None and executor.slots[slot] == naive.embs[name], f"emb {name}"
+
+    def compare(self) -> None:
+        new = self.world.recorder.events[self.seen :]
+        self.seen += len(new)
+        for event in new:
+            owner = next((owner for owner in self.owners if event.label in owner.expected), None)
+            self.judge(event, owner)
+
+    def judge(self, event: Recorded, owner: Owner | None) -> None:
+        if owner is None:
+            assert event.error is None or isinstance(event.error, Cancelled | OutOfResources)
+            return
+        expected = owner.expected.pop(event.label)
+        if event.error is not None:
+            assert self.tight, f"{event.label}: {event.error}"
+            assert isinstance(event.error, OutOfResources)
+        else:
+            assert same(event.value, expected), f"{event.label}: {event.value}, should be {expected}"
+
+    def end(self) -> None:
+        self.drain()
+        for inferlet in self.inferlets:
+            inferlet.program.session.close()
+        self.world.control.check_integrity()
+        assert self.world.free_pages == self.world.spec.pages
+        assert self.world.free_embs == self.world.spec.embs
+
+
+STEPS: dict[Callable[[RandomPrograms], None], float] = {
+    RandomPrograms.think: 6,
+    RandomPrograms.fork: 2,
+    RandomPrograms.copy: 2,
+    RandomPrograms.mask: 1,
+    RandomPrograms.embed: 1,
+    RandomPrograms.forward: 3,
+    RandomPrograms.ask: 2,
+    RandomPrograms.allocate: 3,
+    RandomPrograms.free: 2,
+    RandomPrograms.synchronize: 0.5,
+    RandomPrograms.prioritize: 0.3,
+    RandomPrograms.pump: 1,
+    RandomPrograms.tick: 1,
+    RandomPrograms.rest: 1,
+    RandomPrograms.hand_over: 0.5,
+    RandomPrograms.reset: 0.3,
+    RandomPrograms.close: 0.2,
+}
+"""What may happen, and how often."""
+
+
+def same(got: object, expected: Dist | None) -> bool:
+    if not isinstance(got, Dist) or expected is None:
+        return got is expected
+    close = all(abs(got.chosen[token] - value) < 1e-5 for token, value in expected.chosen.items())
+    return close and (got.tokens, got.probs) == (expected.tokens, expected.probs)

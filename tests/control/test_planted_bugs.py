@@ -1,0 +1,184 @@
+"""Each of these bugs, put into the control layer on purpose, is found by the random programs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from random_programs import RandomPrograms
+
+from pie.control.batch import Batch, Claims
+from pie.control.conflicts import Touched
+from pie.control.leases import PageLease
+from pie.control.memory import Memory
+from pie.control.planner import Planner
+from pie.control.pool import Pool
+from pie.control.work import ForwardWork
+from pie.core.errors import InternalError
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def write_to_shared_pages(patch: pytest.MonkeyPatch) -> None:
+    def claim(_: Batch, lease: PageLease, claims: Claims) -> bool:
+        if lease.physical is None:
+            claims.fresh[lease] = None
+        return True
+
+    patch.setattr(Batch, "_claim_write", claim)
+
+
+def copy_into_shared_pages(patch: pytest.MonkeyPatch) -> None:
+    def claim(self: Batch, lease: PageLease, claims: Claims) -> bool:
+        if lease.physical is None:
+            claims.fresh[lease] = None
+            return True
+        return self._touched.may_copy_to(lease.physical)
+
+    patch.setattr(Batch, "_claim_copy_to", claim)
+
+
+def copy_too_little_of_a_shared_page(patch: pytest.MonkeyPatch) -> None:
+    give = Batch._give_pages
+
+    def give_less(self: Batch, *args: Any) -> None:
+        before = len(self._columns.copies)
+        give(self, *args)
+        for i in range(before + 4, len(self._columns.copies), 5):
+            self._columns.copies[i] -= 1
+
+    patch.setattr(Batch, "_give_pages", give_less)
+
+
+def give_freed_pages_away_within_the_pass(patch: pytest.MonkeyPatch) -> None:
+    release = Pool.release
+
+    def release_at_once(self: Pool[Any], held: Any) -> None:
+        release(self, held)
+        self.settle()
+
+    patch.setattr(Pool, "release", release_at_once)
+
+
+def store_at_the_wrong_offset(patch: pytest.MonkeyPatch) -> None:
+    add = Batch._add_targets
+
+    def add_shifted(self: Batch, work: ForwardWork, count: int) -> None:
+        before = len(self._columns.targets)
+        add(self, work, count)
+        if count > 1 and work.writes:
+            self._columns.targets[before:] = reversed(self._columns.targets[before:])
+
+    patch.setattr(Batch, "_add_targets", add_shifted)
+
+
+def forget_that_pages_are_fresh(patch: pytest.MonkeyPatch) -> None:
+    give = Batch._give_pages
+
+    def give_stale(self: Batch, *args: Any) -> None:
+        give(self, *args)
+        self._columns.fresh_pages.clear()
+
+    patch.setattr(Batch, "_give_pages", give_stale)
+
+
+def read_pages_in_another_order(patch: pytest.MonkeyPatch) -> None:
+    find = Batch._find_pages
+
+    def find_reversed(self: Batch, *args: Any) -> Any:
+        pages = find(self, *args)
+        return pages and list(reversed(pages))
+
+    patch.setattr(Batch, "_find_pages", find_reversed)
+
+
+def ignore(conflict: str) -> Patch:
+    def apply(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(Touched, conflict, lambda *_: True)
+
+    return apply
+
+
+def forget(touched: str) -> Patch:
+    """A conflict set that stays empty."""
+
+    class Nothing(set[Any]):
+        def add(self, _: Any) -> None: ...
+
+        def update(self, *_: Any) -> None: ...
+
+    def apply(patch: pytest.MonkeyPatch) -> None:
+        begin = Touched.__init__
+
+        def begin_without(self: Touched) -> None:
+            begin(self)
+            setattr(self, touched, Nothing())
+
+        patch.setattr(Touched, "__init__", begin_without)
+
+    return apply
+
+
+def leak_pages_of_closed_programs(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Memory, "close_space", lambda self, space, _: self.spaces.discard(space))
+
+
+def leak_what_a_reset_queue_would_have_freed(patch: pytest.MonkeyPatch) -> None:
+    def drop(self: Planner, queue: Any, *_: Any) -> None:
+        queue.take_all()
+        self.waiting.pop(queue, None)
+
+    patch.setattr(Planner, "drop", drop)
+
+
+def share_without_counting(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Pool, "share", lambda *_: None)
+
+
+def fork_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Memory, "fork_page", lambda *_: None)
+
+
+def execute_out_of_order(patch: pytest.MonkeyPatch) -> None:
+    """Each queue's commands are taken from the wrong end when two wait."""
+    take = Planner._take_prefix
+
+    def take_swapped(self: Planner, batch: Any, entry: Any, now: float) -> None:
+        work = entry.queue.work
+        if len(work) > 1:
+            work[0], work[1] = work[1], work[0]
+        take(self, batch, entry, now)
+
+    patch.setattr(Planner, "_take_prefix", take_swapped)
+
+
+BUGS: dict[str, Patch] = {
+    "write to shared pages": write_to_shared_pages,
+    "copy into shared pages": copy_into_shared_pages,
+    "copy too little of a shared page": copy_too_little_of_a_shared_page,
+    "give freed pages away within the pass": give_freed_pages_away_within_the_pass,
+    "store at the wrong offset": store_at_the_wrong_offset,
+    "forget that pages are fresh": forget_that_pages_are_fresh,
+    "read pages in another order": read_pages_in_another_order,
+    "copy from what the pass writes": ignore("may_copy_from"),
+    "copy to what the pass reads": ignore("may_copy_to"),
+    "write to what the pass reads": ignore("may_write"),
+    "forget which pages are written": forget("pages_written"),
+    "forget which pages are read": forget("pages_read"),
+    "forget which pages are masked": forget("pages_masked"),
+    "forget which embs are touched": forget("embs"),
+    "forget which embs are produced": forget("embs_produced"),
+    "forget which embs are scored": forget("embs_scored"),
+    "leak pages of closed programs": leak_pages_of_closed_programs,
+    "leak what a reset queue would have freed": leak_what_a_reset_queue_would_have_freed,
+    "share without counting": share_without_counting,
+    "fork nothing": fork_nothing,
+    "execute out of order": execute_out_of_order,
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_the_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    BUGS[bug](monkeypatch)
+    with pytest.raises((AssertionError, InternalError)):
+        for seed in range(300):
+            RandomPrograms(seed).run(60)

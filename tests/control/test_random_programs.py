@@ -1,0 +1,13 @@
+"""A page in the wrong place is impossible to miss."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_programs import RandomPrograms
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), steps=st.integers(1, 100))
+def test_random_programs_see_what_they_would_see_alone_in_order_and_without_sharing(
+    seed: int, steps: int
+) -> None:
+    RandomPrograms(seed).run(steps)
