@@ -13,7 +13,7 @@ from pie.models import ModelStore, StoredModel
 from pie.models.tiny import TINY, write_tiny_llama
 from pie.testing import FakeExecutor, fake_spec
 
-SETTINGS = InferenceSettings(page_size=8, pages=32, embs=256)
+SETTINGS = InferenceSettings(page_size=8, pages=32, embs=256, threads=1)
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,14 @@ class Channel:
         """Hands over every message there is."""
         self._draining = False
         while not self._socket.closed and int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-            self._receive(self._socket.recv(zmq.DONTWAIT))
+            self._hand_over(self._socket.recv(zmq.DONTWAIT))
+
+    def _hand_over(self, data: bytes) -> None:
+        try:
+            self._receive(data)
+        except BaseException:
+            self._loop.call_soon(self.drain)  # there will be no other signal for what is still to be read
+            raise
 
     def close(self) -> None:
         """Idempotent. Removes the socket's folder."""

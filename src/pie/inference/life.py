@@ -120,35 +120,44 @@ class Life:
     def _receive(self, data: bytes) -> None:
         if self._reason:
             return
+        message = self._decode(data)
+        if isinstance(message, PassResult):
+            self._finish(message)
+        elif self._ready.done():
+            self._break("it spoke of its start when that was over")
+        elif message is not None:
+            self._begin(message)
+
+    def _decode(self, data: bytes) -> PassResult | FromDriver | None:
         try:
-            self._handle(self._wire.decode(data))
+            message = self._wire.decode(data)
+            return pass_result(message) if isinstance(message, Done) else message
         except (msgspec.MsgspecError, ValueError) as error:
             self._break(f"it sent something that is not a message ({error})")
+            return None
 
-    def _handle(self, message: FromDriver) -> None:
+    def _begin(self, message: FromDriver) -> None:
         match message:
-            case Done():
-                self._finish(message)
-            case Began(step, label, total):
-                self._steps[step] = self._progress.start(label, total)
-            case Advanced(step, amount):
-                self._steps[step].advance(amount)
-            case Ended(step):
-                self._steps.pop(step).finish()
+            case Began(number, label, total):
+                self._steps[number] = self._progress.start(label, total)
+            case Advanced(number, amount) if number in self._steps:
+                self._steps[number].advance(amount)
+            case Ended(number) if number in self._steps:
+                self._steps.pop(number).finish()
             case Ready(spec):
                 self._ready.set_result(spec)
             case Refused():
                 self._ready.set_exception(error_of(message))
 
-    def _finish(self, message: Done) -> None:
-        if not self._in_flight or self._in_flight[0] != message.number:
-            self._break(f"it answered pass {message.number}, which is not the next")
+    def _finish(self, result: PassResult) -> None:
+        if not self._in_flight or self._in_flight[0] != result.number:
+            self._break(f"it answered pass {result.number}, which is not the next")
             return
         self._in_flight.popleft()
         self._stop_watch()
         if self._in_flight:
             self._watch()
-        self._done(pass_result(message))
+        self._done(result)
 
 
 def error_of(message: Refused) -> PieError:
