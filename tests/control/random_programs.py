@@ -30,7 +30,7 @@ from pie.core.commands import (
     Span,
     Synchronize,
 )
-from pie.core.errors import Cancelled, OutOfResources, QueueFailed
+from pie.core.errors import InternalError, OutOfResources, QueueFailed
 from pie.core.ids import QueueId, Token, VirtualEmb, VirtualPage
 from pie.testing import HashedScores, Recorded, fake_spec
 
@@ -97,6 +97,7 @@ class RandomPrograms:
         dice = self.dice = Random(seed)
         self.labels = 0
         self.seen = 0
+        self.faulty = False
         self.tight = dice.random() < 0.4
         settings = ControlSettings(
             policy=dice.choice(POLICIES),
@@ -270,6 +271,21 @@ class RandomPrograms:
     def reset(self) -> None:
         self.begin_anew(self.any_owner())
 
+    def fail(self) -> None:
+        self.faulty = True
+        self.world.driver.fail_next("a fault that was asked for")
+
+    def kill(self) -> None:
+        """Everybody begins anew; some do so while the driver is still down."""
+        self.world.driver.kill()
+        early, late = self.owners[::2], self.owners[1::2]
+        for owner in early:
+            self.world.control.check_integrity()
+            owner.inferlet.program.session.reset(owner.queue)
+        self.world.restore()
+        for owner in early + late:
+            self.begin_anew(owner)
+
     def close(self) -> None:
         index = self.dice.randrange(2)
         self.inferlets[index].program.session.close()
@@ -286,7 +302,9 @@ class RandomPrograms:
             assert not owner.expected, "a completion was never called"
             self.compare_contents(owner)
         for inferlet in self.inferlets:
-            assert inferlet.program.session.usage().pages <= len(inferlet.naive.pages), "freed pages are held"
+            session = inferlet.program.session
+            assert session.usage().pages <= len(inferlet.naive.pages), "freed pages are held"
+            assert (session._account.commands, session._account.numbers) == (0, 0)
 
     def compare_contents(self, owner: Owner) -> None:
         """Everything that was ever written, in the place where the driver would look for it."""
@@ -313,12 +331,11 @@ class RandomPrograms:
 
     def judge(self, event: Recorded, owner: Owner | None) -> None:
         if owner is None:
-            assert event.error is None or isinstance(event.error, Cancelled | OutOfResources)
-            return
+            return  # of a queue that has begun anew
         expected = owner.expected.pop(event.label)
         if event.error is not None:
-            assert self.tight, f"{event.label}: {event.error}"
-            assert isinstance(event.error, OutOfResources)
+            allowed = (OutOfResources,) * self.tight + (InternalError,) * self.faulty
+            assert isinstance(event.error, allowed), f"{event.label}: {event.error}"
         else:
             assert same(event.value, expected), f"{event.label}: {event.value}, should be {expected}"
 
@@ -348,6 +365,8 @@ STEPS: dict[Callable[[RandomPrograms], None], float] = {
     RandomPrograms.rest: 1,
     RandomPrograms.hand_over: 0.5,
     RandomPrograms.reset: 0.3,
+    RandomPrograms.fail: 0.1,
+    RandomPrograms.kill: 0.1,
     RandomPrograms.close: 0.2,
 }
 """What may happen, and how often."""

@@ -6,6 +6,7 @@ For tests of programs and of rooms above the driver. Where the real part fits, u
 from pie.testing.clock import ManualClock
 from pie.testing.driver import FakeDriver
 from pie.testing.executor import FakeExecutor
+from pie.testing.instant import InstantExecutor
 from pie.testing.recorder import Recorded, Recorder
 from pie.testing.scores import HashedScores, Scores
 from pie.testing.words import fake_model, fake_spec
@@ -14,6 +15,7 @@ __all__ = [
     "FakeDriver",
     "FakeExecutor",
     "HashedScores",
+    "InstantExecutor",
     "ManualClock",
     "Recorded",
     "Recorder",
