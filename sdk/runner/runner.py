@@ -6,6 +6,7 @@ interpreter: what is imported here is what a program can import, since a sandbox
 
 import gc
 import random
+import sys
 from typing import Any
 
 import heap
@@ -18,6 +19,8 @@ from inferlet import Host, bind
 from inferlet.runner import ProgramFailed, run_program
 from inferlet.snapshot import warm_up
 
+MOST_RECURSION = 6_000
+
 seed = random.seed
 
 
@@ -26,6 +29,14 @@ def _seed_later(*arguments: Any) -> None:
     random.seed = seed
     if arguments:
         seed(*arguments)
+
+
+def _set_recursion_limit(limit: int) -> None:
+    """Deeper than this the sandbox's stack ends first, and nobody could say on which line."""
+    set_recursion_limit(min(limit, MOST_RECURSION))
+
+
+set_recursion_limit = sys.setrecursionlimit
 
 
 class WitWorld(wit_world.WitWorld):
@@ -50,6 +61,7 @@ bind(Host(
     output_text=output_text,
     error=Err,
 ))
+sys.setrecursionlimit = _set_recursion_limit
 filling = heap.fill_holes()
 gc.freeze()
 random.seed = _seed_later  # the last thing before the snapshot: componentize-py takes it from here

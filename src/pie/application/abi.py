@@ -20,6 +20,8 @@ PAYLOAD = 8
 RECORD_ENTRY_SIZE = 48
 """A field's name (16 bytes) and then its value."""
 RECORD_ENTRY_VALUE = 16
+NAME_SIZE = 16
+"""Size and data."""
 
 BOOL, S8, U8, S16, U16, S32, U32, S64, U64, F32, F64, CHAR = range(12)
 STRING, LIST, RECORD, TUPLE, VARIANT, ENUM, OPTION, RESULT, FLAGS, RESOURCE = range(12, 22)
@@ -61,6 +63,9 @@ def _declare_in(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -
     function.argtypes = arguments
     return function  # type: ignore[no-any-return]
 
+
+config_max_wasm_stack = _declare_brief("wasmtime_config_max_wasm_stack_set", None, c_void_p, c_size_t)
+config_async_stack = _declare_brief("wasmtime_config_async_stack_size_set", None, c_void_p, c_uint64)
 
 # Linking: (linker instance, name, length, callback, data, finalizer) -> error
 linker_add_func = _declare(

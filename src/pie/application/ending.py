@@ -28,8 +28,11 @@ REASONS: tuple[tuple[type[PieError], str], ...] = (
 TRAPS = (
     ("call stack exhausted", "limit", "the program's recursion is too deep for the sandbox's stack"),
     ("memory minimum size", "limit", "the program does not fit into its memory limit of {memory}"),
-    ("forcing trap when growing memory", "limit", "the program needs more than its {memory} of memory"),
-    ("wasm `unreachable`", "error", "the program aborted (out of memory, if its limit of {memory} is near)"),
+    ("too much data is being copied", "limit", "a list or text in one call was too long (128 MiB as values)"),
+    (
+        "wasm `unreachable`", "error",
+        "the program aborted; its log may say why, or it ran out of memory (its limit is {memory})",
+    ),
 )
 
 
@@ -39,35 +42,45 @@ def of_error(error: PieError) -> Failed:
     return Failed(reason, str(error))
 
 
-def of_outcome(outcome: Returned | Trapped, limits: Limits) -> Finished | Failed:
-    """An end that the program came to by itself."""
+def of_outcome(outcome: Returned | Trapped, limits: Limits, last_loop: str) -> Finished | Failed:
+    """An end that the program came to by itself. `last_loop` is a hint to where it was stopped."""
     if isinstance(outcome, Trapped):
-        return _of_trap(outcome.message, limits)
+        return _of_trap(outcome.message, limits, last_loop)
     size = len(outcome.text)
     if size > limits.message_bytes:
         allowed = limits.message_bytes
         return Failed("limit", f"the result has {size} characters, more than {allowed}: send it in pieces")
-    return Finished(outcome.text) if outcome.ok else _of_text(outcome.text)
+    return Finished(outcome.text) if outcome.ok else _of_text(outcome.text, limits)
 
 
-def _of_text(text: str) -> Failed:
+def _of_text(text: str, limits: Limits) -> Failed:
     """The runner's errors are a message, an empty line and a traceback; other components' just a message."""
     message, marker, frames = text.partition(TRACEBACK)
-    return Failed(_reason(message), message, (marker + frames).lstrip("\n"))
+    name = _error_name(message)
+    if name == "MemoryError":
+        message += f" (the program may use {_memory(limits)})"
+    return Failed(_reason(name), message, (marker + frames).lstrip("\n"))
 
 
-def _reason(message: str) -> str:
+def _error_name(message: str) -> str:
+    """The exception's name in `my.py, line 3: ValueError: too small`."""
     found = re.search(r"(?:^|: )(\w+)(?::|$)", message)
-    name = found[1] if found else ""
+    return found[1] if found else ""
+
+
+def _reason(name: str) -> str:
     if name in LIMIT_ERRORS:
         return "limit"
     return "driver" if name == "Unavailable" else "error"
 
 
-def _of_trap(message: str, limits: Limits) -> Failed:
-    memory = f"{limits.memory_bytes >> 20} MiB"
+def _of_trap(message: str, limits: Limits, last_loop: str) -> Failed:
     for sign, reason, words in TRAPS:
         if sign in message:
-            return Failed(reason, words.format(memory=memory), message)
-    cause = message.rpartition("Caused by:")[2].strip()
-    return Failed("error", f"the sandbox stopped the program: {cause or message}", message)
+            return Failed(reason, words.format(memory=_memory(limits)) + last_loop)
+    cause = message.rpartition("Caused by:")[2].strip() or message
+    return Failed("error", f"the sandbox stopped the program: {cause}{last_loop}")
+
+
+def _memory(limits: Limits) -> str:
+    return f"{limits.memory_bytes >> 20} MiB"

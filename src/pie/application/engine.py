@@ -12,6 +12,10 @@ TICK_SECONDS = 0.005
 IDLE_TICKS = 100
 """Ticks without a running guest after which the ticker stops ticking."""
 
+WASM_STACK_BYTES = 8 << 20
+"""So much that the interpreter in the guest notices a runaway recursion before the sandbox does."""
+FIBER_STACK_BYTES = WASM_STACK_BYTES + (2 << 20)
+"""Host calls run on the fiber's stack, behind the guest's part. Only touched pages take memory."""
 CONFIGURATION = "epochs;memory-reservation=default"
 """What compiled code depends on, beside wasmtime's version; part of the cache's key."""
 
@@ -19,6 +23,9 @@ CONFIGURATION = "epochs;memory-reservation=default"
 def make_engine() -> wasmtime.Engine:
     config = wasmtime.Config()
     config.epoch_interruption = True
+    address = abi.address(config.ptr())
+    abi.config_max_wasm_stack(address, WASM_STACK_BYTES)
+    abi.config_async_stack(address, FIBER_STACK_BYTES)
     return wasmtime.Engine(config)
 
 

@@ -200,7 +200,15 @@ class Guest:
         """Counts processor time against the budget."""
         self.cpu_seconds += seconds
         if self.cpu_seconds > self.limits.cpu_seconds:
-            self.doom(LimitExceeded(cpu_message(self.limits.cpu_seconds, self.program, self.loop_line)))
+            self.doom(LimitExceeded(
+                f"used up its {self.limits.cpu_seconds:g} s of processor time{self.last_loop()}"
+            ))
+
+    def last_loop(self) -> str:
+        """Where a program that computes for ever, or was stopped by the sandbox, most likely was."""
+        if self.program is None or not self.loop_line:
+            return ""
+        return f"; the last loop it entered begins at {self.program.filename}, line {self.loop_line}"
 
     def close(self) -> None:
         """Gives everything back. Not while the guest is inside the sandbox."""
@@ -221,14 +229,6 @@ class Guest:
             return None
         self.outbox.on_room = self.wake
         return self.suspension.begin(_nothing)
-
-
-def cpu_message(seconds: float, program: Source | None, loop_line: int) -> str:
-    """What to say to a program that computes for too long."""
-    text = f"used up its {seconds:g} s of processor time"
-    if program is not None and loop_line:
-        text += f"; the last loop it entered begins at {program.filename}, line {loop_line}"
-    return text
 
 
 def _nothing() -> None:

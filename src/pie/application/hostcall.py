@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from pie.application import abi
 from pie.application.abi import memory
 from pie.application.lift import Lift, lift
-from pie.application.lower import lower, refuse
+from pie.application.lower import Lower, lower, refuse
 from pie.application.stage import Stage
 from pie.application.suspension import SUSPENDED
 from pie.application.types import EnumOf, RecordOf, ResultOf, Signature
@@ -31,8 +31,6 @@ Failed = Callable[[Any, BaseException, int], int | None]
 """(guest, fault, address of the results) -> a trap to end the program with, or None."""
 
 
-RESULTS = 5
-"""Place of the results among a callback's arguments."""
 NOT_PERMITTED = ("not-permitted", "access-denied", "access", "not-supported", "unsupported")
 """Error codes of WASI functions for what a sandbox lacks."""
 
@@ -82,9 +80,12 @@ class HostCalls:
 
     def make(self, name: str, binding: Binding, signature: Signature) -> HostCall:
         """The callback for a function of this signature. Raises `UnknownType`."""
+        write = None if signature.result is None else lower(signature.result, self._stage)
+        return self._make(name, binding, signature, write)
+
+    def _make(self, name: str, binding: Binding, signature: Signature, write: Lower | None) -> HostCall:
         may_suspend = getattr(binding, "suspends", False)
         lifts = [lift(type, self._stage) for _, type in signature.params]
-        write = None if signature.result is None else lower(signature.result, self._stage)
         names: dict[str, Any] = {
             "stage": self._stage, "binding": binding, "lower": write, "SUSPENDED": SUSPENDED,
             "failed": _failure(name, signature, self._stage), "memory": memory,
@@ -96,14 +97,17 @@ class HostCalls:
         return HostCall(make(names["call"]), may_suspend)
 
     def refusal(self, name: str, signature: Signature) -> HostCall:
-        """The callback of a function that the sandbox does not have: "not permitted", or the end."""
-        failed = _failure(name, signature, self._stage)
-        stage, fault = self._stage, _not_permitted(name, signature)
+        """The callback of a function that the sandbox does not have: "not permitted", or the end.
 
-        def call(*addresses: int) -> int | None:
-            return failed(stage.guest, fault, addresses[RESULTS])
+        Its arguments are read all the same, because borrowed resources must be given back.
+        """
+        fault = _not_permitted(name, signature)
 
-        return HostCall(abi.HOST_CALL(call), False)
+        def refuse(*arguments: Any) -> None:
+            del arguments
+            raise fault.with_traceback(None)
+
+        return self._make(name, refuse, signature, None)
 
     def _resumed(self, data: int | None) -> bool:
         """Asked whenever a fiber that waits in a host call is polled."""

@@ -92,7 +92,7 @@ class Instance:
         if guest.doomed is not None:
             self._end(of_error(guest.doomed))
         elif guest.fiber is not None and guest.fiber.outcome is not None:
-            self._end(of_outcome(guest.fiber.outcome, guest.limits))
+            self._end(of_outcome(guest.fiber.outcome, guest.limits, guest.last_loop()))
         else:
             self._end(of_error(InternalError("the program stopped without an outcome")))
 

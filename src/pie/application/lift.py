@@ -1,8 +1,8 @@
 """Component values to Python: a `Lift` for each type, made once when a component is linked.
 
 Numbers, bools, strings and enums become themselves, `list<u8>` bytes, other lists lists or tuples, records
-named tuples, options None or the value, results `(is_ok, value)`, variants `(case, value)`, resources their
-number.
+named tuples, options None or the value, results `(is_ok, value)`, variants `(case, value)`, flags a
+tuple of names, resources their number.
 """
 
 import ctypes
@@ -19,6 +19,7 @@ from pie.application.abi import memory
 from pie.application.stage import Stage
 from pie.application.types import (
     EnumOf,
+    FlagsOf,
     Handle,
     ListOf,
     OptionOf,
@@ -65,6 +66,7 @@ NUMPY_FORMATS = {
     "s8": "i1", "u8": "u1", "s16": "<i2", "u16": "<u2", "s32": "<i4", "u32": "<u4", "s64": "<i8",
     "u64": "<u8", "f32": "<f4", "f64": "<f8",
 }
+_NAME = Struct("<QQ").unpack_from
 VECTOR = "8xQQ8x"
 """Size and data of a string, list, record, tuple or enum."""
 POINTER = "8xQ16x"
@@ -73,7 +75,7 @@ VARIANT = "8xQQQ"
 
 
 def lift(type: Type, stage: Stage) -> Lift:
-    """How to read values of a type. Raises `UnknownType` for flags, which no host function takes."""
+    """How to read values of a type."""
     match type:
         case Scalar("string"):
             return Lift(VECTOR, 2, _text)
@@ -106,6 +108,8 @@ def _compound(type: Type, stage: Stage) -> Lift:
             return Lift(RESULT, 2, _result(_optional(ok, stage), _optional(err, stage)))
         case VariantOf(cases):
             return Lift(VARIANT, 3, _variant({name: _optional(item, stage) for name, item in cases}))
+        case FlagsOf():
+            return Lift(VECTOR, 2, _flags)
     raise UnknownType(str(type))
 
 
@@ -216,6 +220,11 @@ def _variant(cases: dict[str, Callable[[int], Any]]) -> Callable[[int, int, int]
         return name, cases[name](address)
 
     return convert
+
+
+def _flags(size: int, data: int) -> tuple[str, ...]:
+    names = [_NAME(memory, data + i * abi.NAME_SIZE) for i in range(size)]
+    return tuple(_text(*name) for name in names)
 
 
 def _handle(stage: Stage) -> Callable[[int], int]:

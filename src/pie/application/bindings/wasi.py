@@ -17,8 +17,10 @@ from pie.application.hostcall import Binding, Refused, suspends
 from pie.application.lower import Resource
 from pie.core.errors import BadProgram, LimitExceeded
 
-POLLABLE, INPUT_STREAM, OUTPUT_STREAM = range(3)
-RESOURCES = {"pollable": POLLABLE, "input-stream": INPUT_STREAM, "output-stream": OUTPUT_STREAM}
+POLLABLE, INPUT_STREAM, OUTPUT_STREAM, NETWORK = range(4)
+RESOURCES = {
+    "pollable": POLLABLE, "input-stream": INPUT_STREAM, "output-stream": OUTPUT_STREAM, "network": NETWORK,
+}
 STREAMS = ("stdin", "stdout", "stderr")
 MILLISECOND_NS = 1_000_000
 MOST_RANDOM_BYTES = 1 << 20
@@ -106,6 +108,12 @@ def get_stdout(guest: Guest) -> Resource:
 def get_stderr(guest: Guest) -> Resource:
     del guest
     return Resource(OUTPUT_STREAM, 2)
+
+
+def instance_network(guest: Guest) -> Resource:
+    """A network on which every operation is refused."""
+    del guest
+    return Resource(NETWORK, 0)
 
 
 def read(guest: Guest, stream: int, length: int) -> bytes:
@@ -205,7 +213,7 @@ INTERFACES: dict[str, dict[str, Binding]] = {
         "get-insecure-random-bytes": get_random_bytes, "get-insecure-random-u64": get_random_u64,
     },
     "wasi:random/insecure-seed": {"insecure-seed": insecure_seed},
-    "wasi:sockets/instance-network": {},
+    "wasi:sockets/instance-network": {"instance-network": instance_network},
     "wasi:sockets/ip-name-lookup": {},
     "wasi:sockets/network": {},
     "wasi:sockets/tcp": {},
