@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -70,7 +69,7 @@ def server(*options: str) -> Iterator[str]:
 def wait_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until and process.poll() is None:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+        with contextlib.suppress(OSError):
             if urllib.request.urlopen(f"{url}/readyz", timeout=1).status == 200:
                 return
         time.sleep(0.1)

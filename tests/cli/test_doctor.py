@@ -1,6 +1,7 @@
 """Each thing a run needs is looked at and has a line."""
 
 import asyncio
+import hashlib
 import json
 import socket
 import subprocess
@@ -73,6 +74,17 @@ def test_compiled_code_that_others_could_write_is_a_failure(settings: Settings) 
     assert levels(checks.check_caches, settings) == {"runner": "ok"}
     folder.chmod(0o777)
     assert levels(checks.check_caches, settings) == {"runner": "fail"}
+
+
+def test_damaged_machine_code_is_found(settings: Settings) -> None:
+    folder = settings.home / "compiled"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "good.cwasm").write_bytes(b"code")
+    (folder / "good.sha256").write_text(hashlib.sha256(b"code").hexdigest())
+    (folder / "bad.cwasm").write_bytes(b"c0de")
+    (folder / "bad.sha256").write_text(hashlib.sha256(b"code").hexdigest())
+    found = [check for check in checks.check_caches(settings) if check.level != "ok"]
+    assert [("bad.cwasm is damaged" in check.text, check.level) for check in found] == [(True, "warn")]
 
 
 def test_a_port_taken_by_another_program_is_a_warning(tmp_path: Path) -> None:

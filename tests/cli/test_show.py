@@ -1,7 +1,10 @@
 """What a program's events look like on the terminal."""
 
 import asyncio
+import contextlib
 import io
+import os
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -79,6 +82,19 @@ def test_a_failure_shows_the_traceback_or_the_message_alone() -> None:
 )
 async def test_the_exit_code_says_how_it_ended(last: Event, code: int) -> None:
     assert await show_job(Job(last), read_input=False) == code
+
+
+async def test_when_nobody_reads_our_output_the_program_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    job = Job(Message("a"))
+    broken = io.TextIOWrapper(io.FileIO(write, "w"))
+    monkeypatch.setattr(sys, "stdout", broken)
+    with pytest.raises(BrokenPipeError):
+        await show_job(job, read_input=False)
+    with contextlib.suppress(BrokenPipeError):
+        broken.close()
+    assert job.cancelled.is_set()
 
 
 async def test_when_we_are_cancelled_the_program_is_and_its_end_is_awaited() -> None:

@@ -40,7 +40,8 @@ async def test_unknown_routes_and_methods_answer_in_the_same_shape(
 
 
 async def test_a_body_that_is_not_json_is_a_bad_request(http: httpx.AsyncClient) -> None:
-    for content in (b"{", b"\xff", b"[]", b""):
+    deep = b'{"program":' + b"[" * 100_000
+    for content in (b"{", b"\xff", b'{"program": "\xff"}', b"[]", b"", deep):
         answer = await http.post("/v1/instances", content=content)
         assert answer.status_code == 400
         assert set(answer.json()["error"]) == SHAPE

@@ -1,5 +1,6 @@
 """What `pie doctor` looks at. Each check is a function that looks and changes nothing."""
 
+import hashlib
 import os
 import platform
 import shutil
@@ -113,11 +114,22 @@ def check_caches(settings: Settings) -> Iterator[Check]:
     if not compiled.exists():
         yield Check("runner", "warn", "the sandbox's Python is not built yet", "pie setup")
         return
+    yield from damaged_code(compiled)
     facts = compiled.stat()
     safe = facts.st_uid == os.getuid() and not facts.st_mode & 0o077
     todo = "" if safe else f"rm -r {compiled}; it is built again"
     text = f"{compiled}" if safe else f"others can write to {compiled}"
     yield Check("runner", "ok" if safe else "fail", text, todo)
+
+
+def damaged_code(compiled: Path) -> Iterator[Check]:
+    """Each file of machine code has its SHA-256 beside it."""
+    for code in sorted(compiled.glob("*.cwasm")):
+        written = code.with_suffix(".sha256")
+        with code.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if not written.exists() or written.read_text() != digest:
+            yield Check("runner", "warn", f"{code} is damaged", "nothing: it is made again when it is needed")
 
 
 def check_port(settings: Settings) -> Iterator[Check]:

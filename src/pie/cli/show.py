@@ -76,6 +76,9 @@ async def show_job(job: Job, read_input: bool) -> int:
         printer.end_line()
         await cancel(job)
         raise
+    except OSError:  # nobody reads our output any more
+        await cancel(job)
+        raise
     finally:
         if typing is not None:
             typing.cancel()

@@ -7,7 +7,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from pie.core.errors import InvalidArgument, LimitExceeded, Timeout
-from pie.server.errors import BadBody
+from pie.server.errors import UNDECODABLE, BadBody
 
 T = TypeVar("T")
 
@@ -39,5 +39,5 @@ async def read_json(request: Request, kind: type[T], limit: int, stall_seconds: 
     body = await read_body(request, limit, stall_seconds)
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise BadBody(error) from None

@@ -87,6 +87,10 @@ async def on_bug(request: Request, error: Exception) -> Response:
     return error_response(500, ErrorBody(message, "internal_error", None, "internal"))
 
 
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not what they should be, too deep nesting included."""
+
+
 class BadBody(errors.InvalidArgument):
     """A body or frame that does not decode; `param` is the field it is about, where that is known."""
 

@@ -113,7 +113,8 @@ class Listener:
         up = asyncio.create_task(self._uvicorn.up.wait())
         try:
             await asyncio.wait((task, up), return_when=asyncio.FIRST_COMPLETED)
-            yield
+            if not task.done():
+                yield
         finally:
             up.cancel()
             self._uvicorn.stop()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,8 +20,9 @@ from pie.protocol import (
     LaunchOp,
     MessageOp,
     Operation,
+    Ref,
 )
-from pie.server.errors import BadBody, error_body
+from pie.server.errors import UNDECODABLE, BadBody, error_body
 from pie.server.frames import to_frame
 from pie.server.launches import to_launch
 from pie.server.outbox import Outbox
@@ -54,7 +56,7 @@ class Session:
         """One WebSocket message: an array of operations. One that is wrong is answered, the others done."""
         try:
             operations = self._decode(message)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             self._feed_one_by_one(message)
         else:
             for operation in operations:
@@ -63,13 +65,13 @@ class Session:
     def _feed_one_by_one(self, message: bytes) -> None:
         try:
             parts = msgspec.msgpack.decode(message, type=list[msgspec.Raw])
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             self._refuse(None, BadBody(error))
             return
         for raw in parts:
             try:
                 operation = self._decode_one(raw)
-            except msgspec.DecodeError as error:
+            except UNDECODABLE as error:
                 self._refuse(ref_of(raw), BadBody(error))
             else:
                 self._do(operation)
@@ -127,13 +129,16 @@ class Session:
         await asyncio.gather(*(one.relay for one in launched), return_exceptions=True)
 
 
+class AnyOp(msgspec.Struct):
+    ref: Ref | None = None
+
+
 def ref_of(raw: msgspec.Raw) -> int | None:
     """The ref of an operation that is not valid otherwise."""
     try:
-        ref = msgspec.msgpack.decode(raw).get("ref")
-    except (msgspec.DecodeError, AttributeError):
+        return msgspec.msgpack.decode(raw, type=AnyOp).ref
+    except UNDECODABLE:
         return None
-    return ref if isinstance(ref, int) else None
 
 
 class SessionRoute:
@@ -157,7 +162,14 @@ class SessionRoute:
             sender.cancel()
             reader.cancel()
             await session.close()
-            await asyncio.gather(sender, reader, return_exceptions=True)
+            report_bugs(await asyncio.gather(sender, reader, return_exceptions=True))
+
+
+def report_bugs(ends: Iterable[BaseException | None]) -> None:
+    """Cancelled or cut off is how sessions end; anything else is ours."""
+    for end in ends:
+        if end is not None and not isinstance(end, asyncio.CancelledError | OSError):
+            log.error("a session ended with a bug", exc_info=end)
 
 
 async def read_operations(session: Session, receive: Receive, send: Send) -> None:
