@@ -12,8 +12,9 @@ def main() -> int:
     failed = []
     for name in NAMES:
         print(f"== {name}", file=sys.stderr, flush=True)
-        done = subprocess.run([sys.executable, str(FOLDER / f"{name}.py"), *sys.argv[1:]],
-                              cwd=FOLDER.parent, check=False)
+        done = subprocess.run(
+            [sys.executable, str(FOLDER / f"{name}.py"), *sys.argv[1:]], cwd=FOLDER.parent, check=False
+        )
         if done.returncode:
             failed.append(name)
     if failed:

@@ -53,7 +53,9 @@ class Report:
     runs: list[dict[str, Any]] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
 
-    def require(self, name: str, value: float, *, at_most: float | None = None, at_least: float | None = None) -> None:
+    def require(
+        self, name: str, value: float, *, at_most: float | None = None, at_least: float | None = None
+    ) -> None:
         bound = at_most if at_most is not None else at_least
         if bound is None:
             raise ValueError("a bar needs at_most or at_least")
@@ -122,7 +124,9 @@ def show(report: Report) -> None:
         table.add_column(column)
     for bar in report.bars:
         sign = "≤" if bar.at_most else "≥"
-        table.add_row(bar.name, f"{bar.value:.4g}", f"{sign} {bar.bound:g}", "ok" if bar.ok else "FALLS SHORT")
+        table.add_row(
+            bar.name, f"{bar.value:.4g}", f"{sign} {bar.bound:g}", "ok" if bar.ok else "FALLS SHORT"
+        )
     Console(file=sys.stderr).print(table)
 
 
@@ -135,6 +139,8 @@ def machine() -> dict[str, Any]:
     cpu = "unknown"
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line
+        ]
         cpu = names[0] if names else cpu
     return {"cpu": cpu, "cores": os.cpu_count(), "load": os.getloadavg()[0]}

@@ -86,16 +86,18 @@ async def measure(report: Report, way: str, once: Once) -> None:
     for _ in range(1 if quick else 3):
         alone = await one_at_a_time(once, 200)
         rate, together = await crowd(once, 1024 if quick else 4096)
-        report.runs.append({
-            "way": way,
-            "alone_ms": summary([1e3 * s for s in alone]),
-            "in_flight_ms": summary([1e3 * s for s in together]),
-            "launches_per_second": rate,
-        })
+        report.runs.append(
+            {
+                "way": way,
+                "alone_ms": summary([1e3 * s for s in alone]),
+                "in_flight_ms": summary([1e3 * s for s in together]),
+                "launches_per_second": rate,
+            }
+        )
 
 
 def median_of(report: Report, way: str, pick: Callable[[dict[str, float]], float]) -> float:
-    values = sorted(pick(r) for r in report.runs if r["way"] == way)  # type: ignore[arg-type]
+    values = sorted(pick(r) for r in report.runs if r["way"] == way)
     return values[len(values) // 2]
 
 

@@ -1,9 +1,9 @@
 """What does the host spend on a token? CPU time of the host process per generated token, driver excluded.
 
-32 programs decode greedily with the library, step by step, on the real model in its own process. The clock
-starts when all have read their prompts and stops when all are done, so it holds: guests (wasm, their Python),
-host calls, planning, the wire in both directions, waking up, the event loop. A second run with a meter in every room
-says where it goes; the meter itself costs time, so its sum is higher.
+32 programs decode greedily with the library, step by step, on the real model in its own process. The
+clock starts when all have read their prompts and stops when all are done, so it holds: guests (wasm, their
+Python), host calls, planning, the wire in both directions, waking up, the event loop. A second run with a
+meter in every room says where it goes; the meter itself costs time, so its sum is higher.
 """
 
 import asyncio
@@ -77,6 +77,7 @@ async def until_ready(instance: Instance) -> None:
 
 async def decode(stack: Stack, program: str, tokens: int) -> tuple[float, float]:
     """(CPU seconds of this process, wall seconds) for all programs together."""
+
     def launch(n: int) -> Instance:
         args = ("--prompt", PROMPT.format(n), "--max-tokens", str(tokens))
         return stack.application.launch(Launch(Source(program, "overhead.py"), args))
@@ -91,7 +92,9 @@ async def decode(stack: Stack, program: str, tokens: int) -> tuple[float, float]
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
-async def measure(report: Report, name: str, program: str, tokens: int, meters: Meters | None = None) -> float:
+async def measure(
+    report: Report, name: str, program: str, tokens: int, meters: Meters | None = None
+) -> float:
     """Microseconds a token; the median of the runs."""
     async with local_stack() as stack:
         await decode(stack, program, 4)
@@ -103,10 +106,15 @@ async def measure(report: Report, name: str, program: str, tokens: int, meters: 
             made = PROGRAMS * tokens
             found.append(1e6 * cpu / made)
             steps = {key: 1e6 * value / made for key, value in (meters or {}).items()}
-            report.runs.append({
-                "program": name, "us_per_token": found[-1], "tokens_per_second": made / wall,
-                "steps_us_per_token": steps | ({"event loop and rest": found[-1] - sum(steps.values())} if steps else {}),
-            })
+            report.runs.append(
+                {
+                    "program": name,
+                    "us_per_token": found[-1],
+                    "tokens_per_second": made / wall,
+                    "steps_us_per_token": steps
+                    | ({"event loop and rest": found[-1] - sum(steps.values())} if steps else {}),
+                }
+            )
     return sorted(found)[len(found) // 2]
 
 
@@ -142,7 +150,7 @@ class Meter:
         ):
             setattr(owner, method, self.wrap(name, getattr(owner, method)))
         make = HostCalls.make
-        HostCalls.make = lambda calls, name, binding, signature: make(  # type: ignore[method-assign]
+        HostCalls.make = lambda calls, name, binding, signature: make(  # type: ignore[method-assign,assignment]
             calls, name, self.wrap("host calls: bindings", binding), signature
         )
 

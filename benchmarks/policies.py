@@ -1,8 +1,9 @@
 """When to send a batch: how many completions a second does each policy finish with 128 at once?
 
-`eager`, `k-only` and `t-only` are the publication's: one kind of command a pass. Ours, `adaptive`, waits until no
-program has anything more to ask, and sends everything in one pass. For honesty each of the others is also
-measured with fused passes, which the publication did not have. T and K are tuned: the best of several counts.
+`eager`, `k-only` and `t-only` are the publication's: one kind of command a pass. Ours, `adaptive`, waits
+until no program has anything more to ask, and sends everything in one pass. For honesty each of the others is
+also measured with fused passes, which the publication did not have. T and K are tuned: the best of several
+counts.
 """
 
 import asyncio
@@ -41,16 +42,25 @@ async def measure(report: Report, policy: str, fuse: bool, value: float | None, 
     async with local_stack(**settings_of(policy, fuse, value)) as stack:
         await complete(stack, PROGRAM, "--prompt", "Warm up", "--max-tokens", "2")
         began = time.perf_counter()
-        jobs = [complete(stack, PROGRAM, "--prompt", PROMPT.format(n), "--max-tokens", str(tokens)) for n in range(PROGRAMS)]
+        jobs = [
+            complete(stack, PROGRAM, "--prompt", PROMPT.format(n), "--max-tokens", str(tokens))
+            for n in range(PROGRAMS)
+        ]
         done = await asyncio.gather(*jobs)
         seconds = time.perf_counter() - began
     if done != [str(tokens)] * PROGRAMS:
         raise RuntimeError(f"a program made another number of tokens: {sorted(set(done))}")
-    report.runs.append({
-        "policy": policy, "fuse": fuse, "value": value, "tokens": tokens, "seconds": seconds,
-        "requests_per_second": PROGRAMS / seconds * tokens / REFERENCE_TOKENS,
-        "tokens_per_second": PROGRAMS * tokens / seconds,
-    })
+    report.runs.append(
+        {
+            "policy": policy,
+            "fuse": fuse,
+            "value": value,
+            "tokens": tokens,
+            "seconds": seconds,
+            "requests_per_second": PROGRAMS / seconds * tokens / REFERENCE_TOKENS,
+            "tokens_per_second": PROGRAMS * tokens / seconds,
+        }
+    )
 
 
 REFERENCE_TOKENS = 16
@@ -64,7 +74,8 @@ def best(report: Report, policy: str, fuse: bool) -> float:
 
 def median(report: Report, policy: str, fuse: bool, value: float | None) -> float:
     rates = sorted(
-        r["requests_per_second"] for r in report.runs
+        r["requests_per_second"]
+        for r in report.runs
         if (r["policy"], r["fuse"], r["value"]) == (policy, fuse, value)
     )
     return float(rates[len(rates) // 2])
@@ -89,8 +100,12 @@ def main(given: Options) -> int:
     report = Report("policies", given, {"programs": PROGRAMS})
     run(everything(report))
     ours = best(report, "adaptive", True)
-    report.require("adaptive / best t-only, as published", ours / best(report, "t-only", False), at_least=1.05)
-    report.require("adaptive / best t-only with fused passes", ours / best(report, "t-only", True), at_least=1.05)
+    report.require(
+        "adaptive / best t-only, as published", ours / best(report, "t-only", False), at_least=1.05
+    )
+    report.require(
+        "adaptive / best t-only with fused passes", ours / best(report, "t-only", True), at_least=1.05
+    )
     eager = best(report, "eager", True) if given.quick else best(report, "eager", False)
     report.require("adaptive / eager", ours / eager, at_least=8.0)
     return finish(report)

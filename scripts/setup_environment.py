@@ -1,6 +1,6 @@
 """Makes the virtual environment with the pinned packages, saying what it does. Standard library only.
 
-    python scripts/setup_environment.py .venv
+python scripts/setup_environment.py .venv
 """
 
 import subprocess
@@ -32,7 +32,9 @@ def pip(folder: Path, *args: str) -> None:
     bar = ["--progress-bar", "on" if sys.stderr.isatty() else "off"]
     done = subprocess.run([*command, *bar, "-c", str(ROOT / "constraints.txt"), *args], cwd=ROOT, check=False)
     if done.returncode:
-        sys.exit("pip could not install the packages (its reason stands above): is a package registry reachable?")
+        sys.exit(
+            "pip could not install the packages (its reason stands above): is a package registry reachable?"
+        )
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """The whole stack with the real model, once for all tests here, and a look around after each of them."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -50,5 +49,5 @@ def held(whole: Whole) -> Held:
         sessions=whole.stack.control.statistics().sessions,
         alive=whole.stack.application.statistics().alive,
         tasks=len(asyncio.all_tasks()),
-        descriptors=len(os.listdir("/proc/self/fd")),
+        descriptors=len(list(Path("/proc/self/fd").iterdir())),
     )

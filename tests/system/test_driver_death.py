@@ -52,7 +52,7 @@ async def test_every_program_gets_a_clear_error_and_new_work_goes_on(whole: Whol
     said = await lost_message(news)
     assert "driver" in said
     async with asyncio.timeout(60):
-        while whole.stack.driver.pid in (None, pid):
+        while whole.stack.driver.pid in (None, pid):  # noqa: ASYNC110  (another process: nothing to wait for)
             await asyncio.sleep(0.05)
     assert await whole.result(GREEDY, "--prompt", "Water boils at", "--max-tokens", "4") == before
     forgiving.post("go on")

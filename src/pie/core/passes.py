@@ -11,7 +11,6 @@ from array import array
 from dataclasses import dataclass, field
 
 
-
 def ints() -> "array[int]":
     return array("i")
 

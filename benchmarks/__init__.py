@@ -1,1 +1,0 @@
-"""One file per question; each answers with bars that hold or fall short. See `docs/performance.md`."""
