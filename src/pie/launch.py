@@ -13,7 +13,6 @@ from pie.application import Application, ApplicationSettings
 from pie.application.standard import standard_names
 from pie.control import Control, ControlSettings
 from pie.core.clock import Handle
-from pie.core.driver import Driver
 from pie.core.errors import NotFound
 from pie.core.programs import Limits
 from pie.core.progress import NoProgress, Progress
@@ -98,10 +97,6 @@ def make_driver(model: StoredModel, settings: Settings) -> DriverProcess:
     return DriverProcess(model.folder, settings.home, inference_settings(settings))
 
 
-def serve_model(control: Control, model: StoredModel, driver: Driver, page_size: int) -> None:
-    control.add_model(model_info(model, page_size), driver, load_tokenizer(model))
-
-
 @asynccontextmanager
 async def open_stack(settings: Settings, progress: Progress | None = None) -> AsyncIterator[Stack]:
     """Starts driver and guests side by side; on leaving, ends the programs first, then the driver.
@@ -117,8 +112,10 @@ async def open_stack(settings: Settings, progress: Progress | None = None) -> As
     async with AsyncExitStack() as cleanup:
         cleanup.push_async_callback(driver.close)
         cleanup.push_async_callback(application.close, settings.grace_seconds)
-        await asyncio.gather(driver.start(shown), application.start(shown))
-        serve_model(control, model, driver, settings.page_size)
+        _, _, tokenizer = await asyncio.gather(
+            driver.start(shown), application.start(shown), asyncio.to_thread(load_tokenizer, model)
+        )
+        control.add_model(model_info(model, settings.page_size), driver, tokenizer)
         yield Stack(settings, store, control, application, driver)
 
 
