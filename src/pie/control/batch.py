@@ -93,11 +93,16 @@ class Batch:
 
     def _place_embed(self, space: AddressSpace, work: EmbedWork) -> bool:
         touched = self._touched
-        if not touched.embs.isdisjoint([lease.physical for lease in work.embs]):
+        places = [lease.physical for lease in work.embs]
+        distinct = set(places)
+        if not touched.embs.isdisjoint(distinct):
             return False
-        if not self._give_embs(space, work.embs):
+        if all_held(places, distinct):
+            slots = places
+        elif self._give_embs(space, work.embs):
+            slots = [lease.physical for lease in work.embs if lease.physical is not None]
+        else:
             return False
-        slots = [lease.physical for lease in work.embs if lease.physical is not None]
         columns = self._columns
         columns.embed_tokens += work.tokens
         columns.embed_positions += work.positions

@@ -85,7 +85,7 @@ class Planner:
     def poison(self, queue: CommandQueue, error: PieError, now: float) -> None:
         """The queue fails with its first error, and with it what waits in it."""
         if queue.error is None:
-            queue.error = error
+            queue.error = error.with_traceback(None)
         self.drop(queue, queue.error, now)
 
     def drop(self, queue: CommandQueue, error: PieError, now: float) -> None:

@@ -1,13 +1,11 @@
 """When to send a pass. The four policies of the publication; each a pure function of what it is shown."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pie.control.settings import ControlSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(NamedTuple):
     """What a policy may look at. Asked only when a queue has work and the driver can take a pass."""
 
     now: float

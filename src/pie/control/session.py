@@ -86,8 +86,8 @@ class Session:
     def reset(self, queue: QueueId) -> None:
         """Fails what waits with `Cancelled` and forgets the queue's error. What would have been freed is
         freed; names stay as they are; what is in flight still answers."""
-        lane = self._find(queue)[1]
-        lane.reset_queue(self._find(queue)[0])
+        found, lane = self._find(queue)
+        lane.reset_queue(found)
 
     def describe(self, queue: QueueId) -> str:
         """A queue's state in words."""

@@ -90,7 +90,8 @@ Command = (
 
 
 class Completion(Protocol):
-    """Where the answer to a command goes. Made by the room above, handed down, called exactly once."""
+    """Where the answer to a command goes. Made by the room above, handed down, called exactly once, or never
+    when its session closes first."""
 
     def resolve(self, value: object) -> None: ...
 
