@@ -23,7 +23,7 @@ def _import_submodules(name: str) -> None:
     if path is None:
         return
     for found in pkgutil.walk_packages(path, f"{name}.", onerror=lambda _: None):
-        if "test" not in found.name and not found.name.endswith("__main__"):
+        if not {"test", "tests", "__main__"} & set(found.name.split(".")):
             _import(found.name)
 
 

@@ -10,6 +10,7 @@ from pie.application.engine import Ticker, address_of, make_engine
 from pie.application.fiber import Fiber
 from pie.application.guest import Guest
 from pie.application.instance import Instance
+from pie.application.linker import Contract
 from pie.application.programs import Launchable, check_arguments, least, resolve
 from pie.application.runtime import Runtime
 from pie.application.settings import ApplicationSettings
@@ -119,6 +120,10 @@ class Application:
             polls=runtime.polls,
             yields=runtime.yields,
         )
+
+    def contract(self) -> Contract:
+        """Our interfaces as the runner guest declares them: what components may import."""
+        return self._parts().components.contract
 
     def _parts(self) -> _Started:
         if self._started is None:

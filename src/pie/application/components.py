@@ -7,7 +7,7 @@ import wasmtime
 
 from pie.application.cache import CompiledCache, disk_problem, private_folder
 from pie.application.linked import Linked
-from pie.application.linker import Linkers
+from pie.application.linker import Contract, Linkers
 from pie.application.runner import built_runner
 from pie.application.settings import ApplicationSettings
 from pie.application.stage import Stage
@@ -46,6 +46,11 @@ class Components:
         if self._runner is None:
             raise WrongState("the application layer has not been started")
         return self._runner
+
+    @property
+    def contract(self) -> Contract:
+        """Our interfaces, as the runner declares them."""
+        return self._linkers.contract
 
     async def add(self, wasm: bytes) -> str:
         """Checks and compiles an upload; its digest. Raises `BadProgram`. Doing it again costs nothing."""

@@ -1,0 +1,102 @@
+"""The application layer over the real control layer and a driver that computes nothing."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from pie.application import Application, ApplicationSettings, Instance
+from pie.control import Control, ControlSettings
+from pie.core.clock import Handle
+from pie.core.events import Event, Failed, Finished, Log, Message
+from pie.core.programs import Launch, Limits, Source
+from pie.testing import FakeDriver, FakeExecutor, fake_model, fake_spec
+
+MODEL = "fake"
+
+
+def shared_home() -> Path:
+    """Where the runner is kept between test sessions: the folder that `pie` itself uses."""
+    return Path(os.environ.get("PIE_HOME") or platformdirs.user_cache_dir("pie"))
+
+
+class LoopClock:
+    def now(self) -> float:
+        return time.monotonic()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Handle:
+        return asyncio.get_running_loop().call_later(max(0.0, when - time.monotonic()), callback)
+
+
+class Letters:
+    """A tokenizer with one token for each byte; the model knows more tokens, which stand for those again."""
+
+    def encode(self, text: str) -> list[int]:
+        return list(text.encode())
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return self.token_bytes(tokens).decode(errors="replace")
+
+    def token_bytes(self, tokens: Sequence[int]) -> bytes:
+        return bytes(token % 128 for token in tokens)
+
+    def vocabulary(self) -> list[bytes]:
+        return [bytes([i]) for i in range(128)]
+
+    def render_chat(self, messages: str, add_generation_prompt: bool) -> str:
+        return messages + ("|" if add_generation_prompt else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What tests do with it."""
+
+    application: Application
+    control: Control
+    driver: FakeDriver
+
+    def launch(self, text: str, *args: str, limits: Limits | None = None) -> Instance:
+        return self.application.launch(Launch(Source(text, "mine.py"), args, limits or Limits()))
+
+    async def run(self, text: str, *args: str, limits: Limits | None = None) -> Finished | Failed:
+        return await self.launch(text, *args, limits=limits).wait()
+
+    async def result(self, text: str, *args: str) -> str:
+        ended = await self.run(text, *args)
+        assert isinstance(ended, Finished), ended
+        return ended.result
+
+    async def failure(self, text: str, *args: str, limits: Limits | None = None) -> Failed:
+        ended = await self.run(text, *args, limits=limits)
+        assert isinstance(ended, Failed), ended
+        return ended
+
+    async def events(self, text: str, *args: str) -> list[Event]:
+        return [event async for event in self.launch(text, *args).events()]
+
+
+def make_control() -> tuple[Control, FakeDriver]:
+    spec = fake_spec()
+    control, driver = Control(ControlSettings(), LoopClock()), FakeDriver(FakeExecutor(spec))
+    control.add_model(fake_model(spec, MODEL), driver, Letters())
+    return control, driver
+
+
+def make_application(control: Control, home: Path, **settings: int) -> Application:
+    return Application(ApplicationSettings(home, **settings), control)  # type: ignore[arg-type]
+
+
+async def message(instance: Instance) -> str:
+    """The next text that the program sends."""
+    async for event in instance.events():
+        if isinstance(event, Message):
+            return event.text
+    raise AssertionError(f"{instance.id} ended without a message: {await instance.wait()}")
+
+
+def logged(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Log))
