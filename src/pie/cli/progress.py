@@ -65,10 +65,12 @@ def note(console: Console, text: str) -> None:
 class BarProgress:
     """Implements `pie.core.progress.Progress`; a context manager that owns the part of the screen.
 
-    The bars go away at the end: what stays on the screen is the program's.
+    The bars go away at the end: what stays on the screen is the program's. `label` names the whole, so that a
+    terminal shows something before the first step begins.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, label: str = "", console: Console | None = None) -> None:
+        self._label = label
         self._console = console or Console(stderr=True)
         self._bars = Progress(
             SpinnerColumn(finished_text="[green]✓[/]"),
@@ -87,6 +89,8 @@ class BarProgress:
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
+            if self._label:
+                self._bars.add_task(self._label, total=None)
             self._bars.start()
         return self
 

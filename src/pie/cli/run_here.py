@@ -45,7 +45,7 @@ async def run_here(order: Order, model: str | None) -> int:
     if order.path is None:
         check_name(order.program, standard_inferlets())
     async with AsyncExitStack() as cleanup:
-        with BarProgress() as progress:
+        with BarProgress("Starting") as progress:
             stack = await cleanup.enter_async_context(open_stack(settings, progress))
             program = await find_program(order, stack)
         launch = Launch(program, order.args, default_limits(settings))

@@ -78,7 +78,7 @@ def serve(
 async def serve_until_stopped(settings: Settings) -> None:
     """Until cancelled by a signal."""
     async with AsyncExitStack() as cleanup:
-        with BarProgress() as progress:
+        with BarProgress("Starting") as progress:
             url = await cleanup.enter_async_context(serving(settings, progress))
         note = f"pie {__version__} serves {settings.model} at {url} (stop it with Ctrl-C)"
         print(note, file=sys.stderr, flush=True)

@@ -36,5 +36,5 @@ def setup(
 
 
 async def set_up(settings: Settings) -> None:
-    with BarProgress() as progress:
+    with BarProgress("Setting up") as progress:
         await prepare(settings, progress)
