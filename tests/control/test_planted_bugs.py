@@ -119,7 +119,7 @@ def forget(touched: str) -> Patch:
 
 
 def leak_pages_of_closed_programs(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Memory, "close_space", lambda self, space, _: self.spaces.discard(space))
+    patch.setattr(Memory, "close_space", lambda self, space, _: self.spaces.pop(space))
 
 
 def leak_what_a_reset_queue_would_have_freed(patch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """What the virtual ids of one inferlet on one model stand for."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Generic
 
 from pie.control.leases import Lease, P, V
@@ -18,8 +18,9 @@ class NameTable(Generic[V, P]):
     def __init__(self, noun: str, allocate: str, limit: int) -> None:
         self.noun = noun
         self.leases: dict[V, Lease[V, P]] = {}
-        self.leaving: set[Lease[V, P]] = set()
-        """Without a name already; their queue has still to reach the command that frees them."""
+        self.leaving: dict[Lease[V, P], None] = {}
+        """Without a name already; their queue has still to reach the command that frees them. In order: what
+        is released first is taken again first, and the same stimuli must lead to the same passes."""
         self._allocate = allocate
         self._limit = limit
         self._freed: deque[V] = deque(maxlen=_REMEMBERED)
@@ -63,11 +64,16 @@ class NameTable(Generic[V, P]):
         """Forgets the names; their leases live on until the queue has freed them."""
         self.check_distinct(names)
         found = self.find(names)
-        self.leaving.update(found)
+        self.leaving.update(dict.fromkeys(found))
         for name in names:
             del self.leases[name]
         self._freed.extend(names)
         return found
+
+    def left(self, leases: Iterable[Lease[V, P]]) -> None:
+        """Their queue has freed them."""
+        for lease in leases:
+            self.leaving.pop(lease, None)
 
     def living(self) -> list[Lease[V, P]]:
         return [*self.leases.values(), *self.leaving]

@@ -15,7 +15,7 @@ class Memory:
     def __init__(self, pages: int, embs: int) -> None:
         self.pages = Pool("page", [PhysicalPage(i) for i in range(pages)])
         self.embs = Pool("emb", [PhysicalEmb(i) for i in range(embs)])
-        self.spaces: set[AddressSpace] = set()
+        self.spaces: dict[AddressSpace, None] = {}
 
     def give_page(self, space: AddressSpace, lease: PageLease, now: float) -> PhysicalPage:
         """A page of its own for a lease without one. `pages.lacks` was asked before."""
@@ -55,11 +55,11 @@ class Memory:
 
     def free_pages(self, space: AddressSpace, leases: Iterable[PageLease], now: float) -> None:
         self._drop_pages(space, leases, Absence.FREED, now)
-        space.pages.leaving.difference_update(leases)
+        space.pages.left(leases)
 
     def free_embs(self, space: AddressSpace, leases: Iterable[EmbLease], now: float) -> None:
         self._drop_embs(space, leases, Absence.FREED, now)
-        space.embs.leaving.difference_update(leases)
+        space.embs.left(leases)
 
     def close_space(self, space: AddressSpace, now: float) -> None:
         """Everything goes back, whether or not a queue still has to reach it."""
@@ -67,7 +67,7 @@ class Memory:
         self.free_embs(space, space.embs.living(), now)
         space.pages.forget()
         space.embs.forget()
-        self.spaces.discard(space)
+        del self.spaces[space]
 
     def lose(self, pages: set[PhysicalPage], embs: set[PhysicalEmb], now: float) -> None:
         """Contents that nobody can trust any more: all who share them lose them. Rare, so it searches."""

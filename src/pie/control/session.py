@@ -133,7 +133,7 @@ class Session:
         if space is None:
             space = self._spaces[lane] = AddressSpace(self._settings.max_names)
             space.held_pages.change(0, self._clock.now())
-            lane.memory.spaces.add(space)
+            lane.memory.spaces[space] = None
         return space
 
     def _too_much(self) -> LimitExceeded:
