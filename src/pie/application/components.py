@@ -1,5 +1,6 @@
 """Components that can be launched: the runner, and those that were uploaded."""
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 
@@ -8,7 +9,7 @@ import wasmtime
 from pie.application.cache import CompiledCache, disk_problem, private_folder
 from pie.application.linked import Linked
 from pie.application.linker import Contract, Linkers
-from pie.application.runner import built_runner
+from pie.application.runner import RunnerFiles
 from pie.application.settings import ApplicationSettings
 from pie.application.stage import Stage
 from pie.core.errors import BadProgram, NotFound, WrongState
@@ -34,12 +35,13 @@ class Components:
     async def prepare_runner(self, progress: Progress) -> None:
         """Builds, compiles and links the runner, as far as that is not done yet."""
         folder, seconds = self._settings.home / "guests", self._settings.build_seconds
-        path, digest = await built_runner(folder, seconds, progress)
-        loaded = self._cache.load(digest)
+        runner = RunnerFiles(folder, seconds)
+        digest = runner.digest()
+        loaded = None if digest is None else await asyncio.to_thread(self._cache.load, digest)
         if loaded is None:
+            path, digest = await runner.make(progress)
             loaded = await self._cache.compile(path, digest, "Compiling the runner guest", progress)
-        self._linkers.contract = self._linkers.read_contract(loaded)
-        self._runner = self._linkers.link(loaded)
+        self._runner = self._linkers.link_runner(loaded)
 
     @property
     def runner(self) -> Linked:

@@ -9,6 +9,7 @@ import ctypes
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from struct import Struct
 from typing import Any
 
@@ -152,6 +153,7 @@ def _short_list(layout: str, size: int) -> Callable[[memoryview, int], tuple[Any
     return Struct("<" + layout * size).unpack_from
 
 
+@cache
 def _numbers(name: str) -> Callable[[int, int], Sequence[Any]]:
     layout, kind = SCALAR_LAYOUTS[name], column_dtype(name)
     short = [_short_list(layout, size) for size in range(SHORT_LIST)]

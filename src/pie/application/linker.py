@@ -39,11 +39,23 @@ class Linkers:
         self._destructor = abi.DESTRUCTOR(_destroyed)
         self.contract: Contract = {}
 
+    def link_runner(self, loaded: component.Component) -> Linked:
+        """The component that was built from `wit/`: what it declares is the contract for all others."""
+        wanted = self._wanted(loaded)
+        self.contract = {
+            interface_name(name): found.functions
+            for name, found in wanted.items()
+            if interface_name(name) in INTERFACES
+        }
+        return self._link(loaded, wanted)
+
     def link(self, loaded: component.Component) -> Linked:
         """Raises `BadProgram` where the component wants what we do not offer."""
         if export(loaded, self._engine, RUN) != RUN_TYPE:
             raise BadProgram(f"the component must export `{RUN}: {RUN_TYPE}` (world `inferlet` in wit/)")
-        wanted = self._wanted(loaded)
+        return self._link(loaded, self._wanted(loaded))
+
+    def _link(self, loaded: component.Component, wanted: Mapping[str, Imported]) -> Linked:
         linker = component.Linker(self._engine)
         numbers = _resource_numbers(wanted)
         calls = [
@@ -59,14 +71,6 @@ class Linkers:
             read_result=lift(RUN_RESULT, self._stage).reader(),
             alive=(linker, loaded, index, calls, self._calls, self._destructor),
         )
-
-    def read_contract(self, loaded: component.Component) -> Contract:
-        """Our interfaces as a component declares them, to be compared with those of others."""
-        return {
-            interface_name(name): found.functions
-            for name, found in self._wanted(loaded).items()
-            if interface_name(name) in INTERFACES
-        }
 
     def _wanted(self, loaded: component.Component) -> dict[str, Imported]:
         wanted: dict[str, Imported] = {}

@@ -1,5 +1,6 @@
 """The runner guest: executes programs given as source text; built on the user's machine."""
 
+import asyncio
 import hashlib
 import tempfile
 from collections.abc import Iterator
@@ -33,18 +34,32 @@ def runner_key() -> str:
     return digest.hexdigest()[:32]
 
 
-async def built_runner(folder: Path, seconds: float, progress: Progress) -> tuple[Path, str]:
-    """The runner component and the SHA-256 of its bytes; built at first need, which takes some 15 s."""
-    path = private_folder(folder) / f"{runner_key()}.wasm"
-    sum_file = path.with_suffix(".sha256")
-    if not (path.exists() and sum_file.exists() and sum_file.read_text() == sha256_of(path)):
-        with progress.start("Building the runner guest"):
-            await _build(path, sum_file, seconds)
-    return path, sum_file.read_text()
+class RunnerFiles:
+    """The built runner on disk, under a name that tells what it was made of."""
 
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self._path = private_folder(folder) / f"{runner_key()}.wasm"
+        self._sum = self._path.with_suffix(".sha256")
+        self._seconds = seconds
 
-async def _build(path: Path, sum_file: Path, seconds: float) -> None:
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        made = Path(scratch) / path.name
-        await run_worker(["build", wit_folder(), WORLD, made, runner_folder(), sdk_folder()], seconds)
-        keep(made, path, sum_file)
+    def digest(self) -> str | None:
+        """SHA-256 of the runner, if it was built before. The file itself may have been damaged since."""
+        try:
+            return self._sum.read_text() if self._path.exists() else None
+        except (OSError, ValueError):
+            return None
+
+    async def make(self, progress: Progress) -> tuple[Path, str]:
+        """The component and its SHA-256; built where it is missing or damaged, which takes some 20 s."""
+        digest = self.digest()
+        if digest is None or digest != await asyncio.to_thread(sha256_of, self._path):
+            with progress.start("Building the runner guest"):
+                await self._build()
+        return self._path, self._sum.read_text()
+
+    async def _build(self) -> None:
+        with tempfile.TemporaryDirectory(dir=self._path.parent) as scratch:
+            made = Path(scratch) / self._path.name
+            paths = (runner_folder(), sdk_folder())
+            await run_worker(["build", wit_folder(), WORLD, made, *paths], self._seconds)
+            keep(made, self._path, self._sum)
