@@ -38,6 +38,18 @@ def test_fewer_best_tokens_are_the_first_of_more(hand: Hand, state: int) -> None
     assert close(one.probs, many.probs[:1])
 
 
+def test_the_one_best_token_is_the_first_of_the_best_whatever_the_state(hand: Hand) -> None:
+    builder, slots = PassBuilder().embed(range(30, 60), [0] * 30, range(30)), range(30)
+    for slot in slots:
+        builder.forward([slot], outputs={0: OUT + slot})
+    for top_k in (1, 2):
+        for slot in slots:
+            builder.dist(OUT + slot, top_k)
+    found = [answer.tokens[0] for answer in hand.run(builder)]
+    assert found[:30] == found[30:]
+    assert len(set(found)) > 10
+
+
 def test_log_probabilities_are_those_of_the_probabilities(hand: Hand, state: int) -> None:
     best = hand.run(PassBuilder().dist(state, top_k=20))[0]
     scored = hand.run(PassBuilder().dist(state, top_k=1, tokens=best.tokens))[0]

@@ -33,6 +33,8 @@ BAD: dict[str, PassBuilder] = {
     "input slot beyond the last": PassBuilder().forward([EMBS]),
     "input slot never written": PassBuilder().forward([EMBS - 1]),
     "target beyond the last page": one_input(targets=[PAGES * SIZE]),
+    "two inputs with one target": PassBuilder().embed([5, 6], [5, 6], [0, 1]).forward([0, 1], [], [9, 9]),
+    "mask row of a negative run": one_input(mask=[[-1, 1]]),
     "read page beyond the last": one_input(read=[PAGES]),
     "output slot beyond the last": one_input(outputs={0: EMBS}),
     "output of an input that is not there": one_input(outputs={3: OUT}),
@@ -68,6 +70,13 @@ def test_good_parts_of_a_bad_pass_are_not_executed(hand: Hand) -> None:
 def test_columns_of_unlike_length_are_an_error(hand: Hand, name: str) -> None:
     work = one_input(outputs={0: OUT}).dist(OUT).build()
     cut(name)(work)
+    assert hand.executor.execute(work).error
+
+
+@pytest.mark.parametrize("masked", [(), (1,), (0, 0)])
+def test_mask_rows_that_fit_no_segment_are_an_error(hand: Hand, masked: tuple[int, ...]) -> None:
+    work = one_input(mask=[[0, 1]]).build()
+    work.masked = array("i", masked)
     assert hand.executor.execute(work).error
 
 

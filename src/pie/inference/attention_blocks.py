@@ -78,7 +78,7 @@ class BlockAttention:
             first = block.first + start
             blind: Bools = ~np.any(mask, axis=1)
             width = 1 + int(np.flatnonzero(np.any(mask, axis=0)).max(initial=0))
-            shown = np.tile(mask[:, :width] | blind[:, None], (self._group, 1))
+            shown = np.tile(mask[:, :width], (self._group, 1))
             yield Part(
                 first,
                 first + len(mask),
