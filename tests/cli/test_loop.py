@@ -46,15 +46,12 @@ def test_a_signal_cancels_the_work_which_cleans_up(number: int, ending: type[Bas
     assert signal.getsignal(number) is before
 
 
-def test_an_ignored_signal_stays_ignored() -> None:
-    async def work() -> str:
-        os.kill(os.getpid(), signal.SIGINT)
-        await asyncio.sleep(0)
-        return "went on"
-
+def test_a_signal_that_a_scripts_background_had_ignored_is_heard() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        assert run_async(work()) == "went on"
+        with pytest.raises(Interrupted):
+            run_async(work_until_signal(signal.SIGINT, []))
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -49,9 +49,8 @@ class Stopper:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """A signal that is ignored, as nohup and background jobs have it, stays so."""
-        wanted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-        before = {number: signal.signal(number, self._on_signal) for number in wanted}
+        """Also those that were ignored: a script's `pie serve &` has no SIGINT, and `kill -INT` is meant."""
+        before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
         try:
             yield
         finally:
