@@ -86,3 +86,20 @@ def test_a_wrong_setting_is_a_usage_error_in_one_line(pie: Pie) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("pie: setting port = 'many': ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("pagez = 3", "pie: pie.toml has an unknown setting pagez: did you mean pages?\n"),
+        ("pages = ", "pie: pie.toml does not parse: Invalid value (at line 1, column 9)\n"),
+        ("pages = 0", "pie: setting pages = 0: Input should be greater than or equal to 1\n"),
+    ],
+)
+def test_a_mistake_in_the_settings_file_is_told_in_one_line(
+    pie: Pie, tmp_path: Path, text: str, told: str
+) -> None:
+    (tmp_path / "pie.toml").write_text(text)
+    for verb in (("doctor",), ("model", "list")):
+        done = pie(*verb)
+        assert (done.returncode, done.stderr) == (2, told)

@@ -1,5 +1,8 @@
 """Options that several verbs share, and settings made from those that were given."""
 
+from collections.abc import Mapping
+from difflib import get_close_matches
+from tomllib import TOMLDecodeError
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +28,14 @@ def load_settings(**given: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "settings"
-        raise InvalidArgument(f"setting {name} = {first['input']!r}: {first['msg']}") from None
+        raise InvalidArgument(explain(error.errors()[0])) from None
+    except TOMLDecodeError as error:
+        raise InvalidArgument(f"pie.toml does not parse: {error}") from None
+
+
+def explain(error: Mapping[str, Any]) -> str:
+    name = ".".join(map(str, error["loc"])) or "settings"
+    if error["type"] != "extra_forbidden":
+        return f"setting {name} = {error['input']!r}: {error['msg']}"
+    close = get_close_matches(name, Settings.model_fields, n=1)
+    return f"pie.toml has an unknown setting {name}" + (f": did you mean {close[0]}?" if close else "")
