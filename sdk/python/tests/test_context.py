@@ -62,16 +62,16 @@ def test_a_long_prompt_takes_a_bounded_number_of_embeddings(host: FakeHost) -> N
     context.fill("a" * 1500)
     run_in_loop(context.generate(2, count))
     assert most == 2
-    assert host.calls.count("forward") == 7
+    assert (host.calls.count("forward"), host.calls.count("decode_step")) == (6, 1)
 
 
-def test_decoding_takes_four_calls_a_token(host: FakeHost) -> None:
+def test_greedy_decoding_takes_two_calls_a_token(host: FakeHost) -> None:
     context = Context()
     context.fill("abc")
     generate(context, 1)
     host.calls.clear()
     generate(context, 4)
-    assert host.calls == ["embed_txt", "forward", "get_next_dist", "wait"] * 4
+    assert host.calls == ["decode_step", "take_max_index"] * 4
 
 
 def test_it_ends_at_the_models_stop_token() -> None:
@@ -242,7 +242,8 @@ def test_a_conversation_keeps_what_it_has_computed() -> None:
         host.calls.clear()
         messages += [{"role": "assistant", "content": first}, {"role": "user", "content": "And?"}]
         context.fill_chat(messages)
-        return first, await context.generate(20), host.calls.count("forward")
+            second = await context.generate(20)
+            return first, second, host.calls.count("forward") + host.calls.count("decode_step")
 
     replies = {"<|im_end|>\n<|im_start|>assistant\n": "yes"}
     with FakeHost(scripted(replies)) as host:

@@ -55,23 +55,16 @@ class Cache:
             await self.origin
             self.origin = None
 
-    def catch_up(self, tokens: list[int]) -> None:
-        """Queues what brings the output embedding up to the last of `tokens`."""
+    def next_dist(self, tokens: list[int], top_k: int, scored: list[int]) -> int:
+        """The future of the distribution after `tokens`; what of them has not been run is queued first."""
         self.check_open()
         pending = len(tokens) - self.kept
-        if self._has_output and pending <= 1:
-            if pending:
-                self._step(tokens[-1])
-            return
-        self.keep(len(tokens) - 1)
-        self.prefill(tokens, len(tokens))
-
-    def ask_dist(self, top_k: int, tokens: list[int]) -> int:
-        """The future of the distribution at the output embedding."""
-        try:
-            return self._host.output_text.get_next_dist(self.queue, self._output[0], top_k, tokens)
-        except self._host.error as failure:
-            raise translate(failure) from None
+        if self._has_output and pending == 1 and not scored:
+            return self._step(tokens[-1], top_k)
+        if pending or not self._has_output:
+            self.keep(len(tokens) - 1)
+            self.prefill(tokens, len(tokens))
+        return self._ask_dist(top_k, scored)
 
     def prefill_if_settled(self, tokens: list[int], end: int) -> None:
         """`prefill`, unless the queue that knows the pages is another one's."""
@@ -119,20 +112,29 @@ class Cache:
         through = self.queue if self.origin is None else self._origin_queue
         return Holdings(self.queue, self._pages, self._input + self._output, through)
 
-    def _step(self, token: int) -> None:
+    def _ask_dist(self, top_k: int, scored: list[int]) -> int:
+        try:
+            return self._host.output_text.get_next_dist(self.queue, self._output[0], top_k, scored)
+        except self._host.error as failure:
+            raise translate(failure) from None
+
+    def _step(self, token: int, top_k: int) -> int:
         """One more token: the whole of ordinary decoding, so no detours here."""
-        host, queue, position, seen = self._host, self.queue, self.stored, self._pages
+        host, position, seen = self._host, self.stored, self._pages
         offset = position % self._size
         if offset == 0:
             seen = seen[:]
             self._grow(1)
         self.quiet = False
         try:
-            host.input_text.embed_txt(queue, [token], [position], self._input)
-            host.forward.forward(queue, seen, self._input, [self._pages[-1]], offset, self._output, [], None)
+            dist = host.output_text.decode_step(
+                self.queue, token, position, seen, self._input[0], self._pages[-1], offset,
+                self._output[0], top_k,
+            )
         except host.error as failure:
             raise translate(failure) from None
         self.stored = self.kept = position + 1
+        return dist
 
     def _run(self, tokens: list[int], embs: list[int], output: list[int]) -> None:
         start, size = self.stored, self._size

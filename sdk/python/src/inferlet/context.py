@@ -6,16 +6,19 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from inferlet import raw
 from inferlet.cache import Cache
 from inferlet.checks import unsigned, unsigned_list
-from inferlet.dist import Dist
+from inferlet.dist import BestToken, Dist
 from inferlet.errors import ContextFull, InvalidArgument
+from inferlet.futures import Future
 from inferlet.model import Message, Model
-from inferlet.sampling import KEPT_TOKENS, PickToken, greedy
+from inferlet.sampling import KEPT_TOKENS, PickToken, Sampler, greedy
 from inferlet.text import TextStream
+
+T = TypeVar("T")
 
 
 class Context:
@@ -135,6 +138,7 @@ class Context:
         pick = sampler or greedy()
         kept: int = getattr(pick, "kept_tokens", KEPT_TOKENS)
         stops = self.model.stop_tokens if stop_tokens is None else frozenset(stop_tokens)
+        only_best = isinstance(pick, Sampler) and kept == 1
         vocabulary, most = self.model.vocabulary_size, self.model.context_length
         self.stop_reason = None
         self._check_room(min(max_tokens, 1))
@@ -142,7 +146,12 @@ class Context:
             if len(self._tokens) >= most:
                 self.stop_reason = "context_length"
                 return
-            token = pick(await self.next_dist(kept))
+            if only_best:
+                if self._cache.origin is not None:
+                    await self._cache.settle()
+                token = await self._wait(BestToken(self._ask(1, [])))
+            else:
+                token = pick(await self.next_dist(kept))
             if token in stops:
                 self.stop_reason = "stop_token"
                 return
@@ -157,23 +166,27 @@ class Context:
 
         top_k: how many of the best tokens are kept. tokens: their exact log-probabilities are kept too.
         """
-        cache = self._cache
-        if cache.origin is not None:
-            await cache.settle()
+        scored = unsigned_list("tokens", tokens) if tokens else []
+        if self._cache.origin is not None:
+            await self._cache.settle()
+        return await self._wait(Dist(self._ask(unsigned("top_k", top_k), scored), len(self._tokens)))
+
+    def _ask(self, top_k: int, scored: list[int]) -> int:
+        """The future of the next distribution; the cache has settled."""
         if self._waiting:
             raise RuntimeError("two tasks generate on one context at the same time: give each a `fork()`")
         if not self._tokens:
             raise InvalidArgument("the context is empty: `fill` in a text first")
-        cache.catch_up(self._tokens)
-        wanted = unsigned_list("tokens", tokens) if tokens else []
-        dist = Dist(cache.ask_dist(unsigned("top_k", top_k), wanted), len(self._tokens))
+        return self._cache.next_dist(self._tokens, top_k, scored)
+
+    async def _wait(self, future: Future[T]) -> T:
         self._waiting = True
         try:
-            await dist
+            value = await future
         finally:
             self._waiting = False
-        cache.quiet = True
-        return dist
+        self._cache.quiet = True
+        return value
 
     async def flush(self) -> None:
         """Runs everything filled in so far through the model, and returns when that is done."""

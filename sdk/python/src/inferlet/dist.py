@@ -17,6 +17,27 @@ class Sampling(NamedTuple):
     seed: int
 
 
+class BestToken(Future[int]):
+    """The most probable token of a distribution that nothing else is asked of: one call waits and reads."""
+
+    __slots__ = ("_token",)
+
+    def __del__(self) -> None:
+        if not self._done:
+            super().__del__()
+
+    def _settle(self) -> None:
+        host = bound.host
+        try:
+            self._token = host.output_text.take_max_index(self.id)
+        except host.error as failure:
+            raise translate(failure) from None
+        self._done = True
+
+    def _take(self) -> int:
+        return self._token
+
+
 class Dist(Future["Dist"]):
     """Probabilities of the next token. `await` it once (it is the future of itself), then read it.
 

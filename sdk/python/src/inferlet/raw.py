@@ -18,7 +18,8 @@ from inferlet.host import ModelRecord, UsageRecord, bound, translate
 
 __all__ = [
     "Span", "alloc_emb", "alloc_kvpage", "apply_chat_template", "available_models", "available_traits",
-    "copy_kvpage", "create_queue", "dealloc_emb", "dealloc_kvpage", "debug_query", "detokenize",
+    "copy_kvpage", "create_queue", "dealloc_emb", "dealloc_kvpage", "debug_query", "decode_step",
+    "detokenize",
     "embed_txt", "fork_kvpage", "forward", "get_arg", "get_instance_id", "get_next_dist", "get_version",
     "get_vocabs", "kvpage_size", "log", "log_error", "mask_kvpage", "now", "poll", "receive",
     "receive_blob", "reset_queue", "send", "send_blob", "set_queue_priority", "sleep", "synchronize",
@@ -285,5 +286,24 @@ def get_next_dist(queue: int, emb: int, top_k: int = 256, tokens: Sequence[int] 
         _call(
             bound.host.output_text.get_next_dist, unsigned("queue", queue), unsigned("emb", emb),
             unsigned("top_k", top_k), unsigned_list("tokens", tokens),
+        )
+    )
+
+
+def decode_step(
+    queue: int, token: int, position: int, ikv: Iterable[int], emb: int, okv: int, okv_offset: int, oemb: int,
+    top_k: int = 256,
+) -> Dist:
+    """One step of ordinary decoding as one call: the same as `embed_txt`, `forward` and `get_next_dist`.
+
+    token, position: what goes into `emb`. ikv: the pages it sees. okv, okv_offset: the page and the token in
+    it that take its keys and values. oemb: takes its hidden state. top_k: as in `get_next_dist`.
+    """
+    return Dist(
+        _call(
+            bound.host.output_text.decode_step, unsigned("queue", queue), unsigned("token", token),
+            unsigned("position", position), unsigned_list("ikv", ikv), unsigned("emb", emb),
+            unsigned("okv", okv), unsigned("okv_offset", okv_offset), unsigned("oemb", oemb),
+            unsigned("top_k", top_k),
         )
     )

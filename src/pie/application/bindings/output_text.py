@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from pie.application.guest import Guest
+from pie.application.hostcall import suspends
 from pie.application.sampling import Sampling, sample
-from pie.core.commands import Dist, NextDist
+from pie.core.commands import Dist, EmbedText, Forward, NextDist
 from pie.core.errors import InvalidArgument
-from pie.core.ids import QueueId, Token, VirtualEmb
+from pie.core.ids import QueueId, Token, VirtualEmb, VirtualPage
 
 MOST_TOP_K = 4096
 
@@ -15,6 +16,39 @@ def get_next_dist(guest: Guest, queue: QueueId, emb: VirtualEmb, top_k: int, tok
     if not 0 <= top_k <= MOST_TOP_K:
         raise InvalidArgument(f"top_k must be from 0 to {MOST_TOP_K}, not {top_k}")
     return guest.ask(queue, NextDist(emb, top_k, tokens))
+
+
+def decode_step(
+    guest: Guest,
+    queue: QueueId,
+    token: Token,
+    position: int,
+    ikv: Sequence[VirtualPage],
+    emb: VirtualEmb,
+    okv: VirtualPage,
+    okv_offset: int,
+    oemb: VirtualEmb,
+    top_k: int,
+) -> int:
+    submit, inputs = guest.session.submit, (emb,)
+    submit(queue, EmbedText((token,), (position,), inputs))
+    submit(queue, Forward(ikv, inputs, (okv,), okv_offset, (oemb,), (), None))
+    return guest.ask(queue, NextDist(oemb, top_k, ()))
+
+
+@suspends
+def take_max_index(guest: Guest, dist: int) -> object:
+    future = guest.futures.get(dist)
+
+    def finish() -> int:
+        best = _ranked(guest, dist).tokens[0]
+        guest.futures.drop((dist,))
+        return best
+
+    if future.done:
+        return finish()
+    future.wake = guest.wake
+    return guest.suspend(finish)
 
 
 def dist_max_index(guest: Guest, dist: int) -> int:
@@ -61,4 +95,7 @@ def _ranked(guest: Guest, number: int) -> Dist:
     return found
 
 
-FUNCTIONS = (get_next_dist, dist_max_index, dist_sample, dist_top, dist_logprob, dist_entropy)
+FUNCTIONS = (
+    get_next_dist, decode_step, dist_max_index, take_max_index, dist_sample, dist_top, dist_logprob,
+    dist_entropy,
+)

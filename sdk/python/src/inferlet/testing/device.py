@@ -100,6 +100,25 @@ class FakeDevice:
         kept = dict(best[:top_k]) | {token: dict(best).get(token, 0.0) for token in tokens}
         return self._futures.add(Pending(self._futures.milliseconds + PASS_MS, kept))
 
+    def decode_step(
+        self, queue: int, token: int, position: int, ikv: list[int], emb: int, okv: int, okv_offset: int,
+        oemb: int, top_k: int,
+    ) -> int:
+        before = len(self._calls)
+        self.embed_txt(queue, [token], [position], [emb])
+        self.forward(queue, ikv, [emb], [okv], okv_offset, [oemb], [], None)
+        dist = self.get_next_dist(queue, oemb, top_k, [])
+        self._calls[before:] = ["decode_step"]
+        return dist
+
+    def take_max_index(self, dist: int) -> int:
+        before = len(self._calls)
+        self._futures.wait(dist)
+        best = self.dist_max_index(dist)
+        self._futures.drop([dist])
+        self._calls[before:] = ["take_max_index"]
+        return best
+
     def dist_max_index(self, dist: int) -> int:
         return next(iter(self._dist(dist)))
 
