@@ -5,9 +5,10 @@ Used by the verbs that run programs here (`pie run`, `pie serve`, `pie setup`) a
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from pie.application import Application, ApplicationSettings
 from pie.application.standard import standard_names
@@ -21,6 +22,8 @@ from pie.inference.settings import InferenceSettings
 from pie.models import DEFAULT_MODEL, DEFAULT_SOURCE, ModelStore, StoredModel, load_tokenizer, model_info
 from pie.server import Backend, Listener, ServerSettings, Service, bind, make_app
 from pie.settings import Settings
+
+T = TypeVar("T")
 
 
 class LoopClock:
@@ -97,6 +100,19 @@ def make_driver(model: StoredModel, settings: Settings) -> DriverProcess:
     return DriverProcess(model.folder, settings.home, inference_settings(settings))
 
 
+async def all_or_none(first: Awaitable[T], *others: Awaitable[None]) -> T:
+    """Side by side; the first one's result. When one fails, the rest have ended before its error goes on."""
+    main = asyncio.ensure_future(first)
+    tasks: list[asyncio.Future[Any]] = [main, *map(asyncio.ensure_future, others)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return main.result()
+
+
 @asynccontextmanager
 async def open_stack(settings: Settings, progress: Progress | None = None) -> AsyncIterator[Stack]:
     """Starts driver and guests side by side; on leaving, ends the programs first, then the driver.
@@ -112,8 +128,8 @@ async def open_stack(settings: Settings, progress: Progress | None = None) -> As
     async with AsyncExitStack() as cleanup:
         cleanup.push_async_callback(driver.close)
         cleanup.push_async_callback(application.close, settings.grace_seconds)
-        _, _, tokenizer = await asyncio.gather(
-            driver.start(shown), application.start(shown), asyncio.to_thread(load_tokenizer, model)
+        tokenizer = await all_or_none(
+            asyncio.to_thread(load_tokenizer, model), driver.start(shown), application.start(shown)
         )
         control.add_model(model_info(model, settings.page_size), driver, tokenizer)
         yield Stack(settings, store, control, application, driver)

@@ -242,8 +242,8 @@ def test_a_conversation_keeps_what_it_has_computed() -> None:
         host.calls.clear()
         messages += [{"role": "assistant", "content": first}, {"role": "user", "content": "And?"}]
         context.fill_chat(messages)
-            second = await context.generate(20)
-            return first, second, host.calls.count("forward") + host.calls.count("decode_step")
+        second = await context.generate(20)
+        return first, second, host.calls.count("forward") + host.calls.count("decode_step")
 
     replies = {"<|im_end|>\n<|im_start|>assistant\n": "yes"}
     with FakeHost(scripted(replies)) as host:
