@@ -75,6 +75,14 @@ class Sandbox:
         assert isinstance(ended, Failed), ended
         return ended
 
+    async def quiet(self) -> int:
+        """Waits until no program wants to run any more; the number of polls so far."""
+        before, polls = -1, self.application.statistics().polls
+        while before != polls:
+            await asyncio.sleep(0.01)
+            before, polls = polls, self.application.statistics().polls
+        return polls
+
     async def events(self, text: str, *args: str) -> list[Event]:
         return [event async for event in self.launch(text, *args).events()]
 

@@ -1,12 +1,13 @@
 """Machine code is loaded only from files that are ours and undamaged."""
 
 import logging
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from pie.application.cache import CompiledCache, private_folder
+from pie.application.cache import CompiledCache, keep, private_folder
 from pie.application.engine import make_engine
 from pie.core.errors import BadProgram, Unavailable
 from pie.core.progress import NoProgress
@@ -42,12 +43,13 @@ async def test_a_damaged_file_is_not_loaded_but_warned_about(
     compiled: CompiledCache, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = code_file(tmp_path)
-    data = bytearray(path.read_bytes())
+    data = path.read_bytes()
+    half = len(data) // 2
     if damage == "digest gone":
         path.with_suffix(".sha256").unlink()
     else:
-        data[len(data) // 2] ^= 1
-        path.write_bytes({"truncated": data[: len(data) // 2], "flipped": data, "empty": b""}[damage])
+        flipped = data[:half] + bytes([data[half] ^ 1]) + data[half + 1 :]
+        path.write_bytes({"truncated": data[:half], "flipped": flipped, "empty": b""}[damage])
     with caplog.at_level(logging.WARNING):
         assert compiled.load("key") is None
     assert str(path) in caplog.text
@@ -65,3 +67,14 @@ def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Unavailable, match="PIE_HOME"):
         private_folder(tmp_path / "file" / "compiled")
+
+
+def test_only_the_newest_entries_are_kept(tmp_path: Path) -> None:
+    folder = private_folder(tmp_path / "compiled")
+    for number in range(3):
+        made = tmp_path / "made"
+        made.write_bytes(b"code")
+        os.utime(made, (number, number))
+        keep(made, folder / f"{number}.cwasm", folder / f"{number}.sha256", most=2)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["1.cwasm", "1.sha256", "2.cwasm", "2.sha256"]

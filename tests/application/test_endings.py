@@ -39,11 +39,11 @@ def descriptors() -> int:
 
 
 def resident_bytes() -> int:
-    fields = Path("/proc/self/statm").read_text().split()
-    return int(fields[1]) * 4096
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 def held_pages(sandbox: Sandbox) -> int:
+    """Key-value pages that programs hold."""
     return sandbox.control.statistics().models[MODEL].pages.held
 
 
@@ -117,7 +117,9 @@ async def test_closing_lets_programs_end_and_cancels_the_rest() -> None:
     endless = application.launch(Launch(Source("def main():\n    while True: pass")))
     await application.close(grace_seconds=0.2)
     assert (quick.state, endless.state) == ("finished", "cancelled")
-    assert "shuts down" in (await endless.wait()).message  # type: ignore[union-attr]
+    ended = await endless.wait()
+    assert isinstance(ended, Failed)
+    assert "shuts down" in ended.message
     with pytest.raises(Unavailable):
         application.launch(Launch(Source("")))
 

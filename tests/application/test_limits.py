@@ -7,7 +7,7 @@ import pytest
 from sandbox import MODEL, Sandbox, message
 
 from pie.core.errors import LimitExceeded
-from pie.core.events import Failed, Finished
+from pie.core.events import Failed, Finished, Message
 from pie.core.programs import Limits
 
 pytestmark = pytest.mark.wasm
@@ -100,6 +100,30 @@ async def test_a_message_that_is_too_long_is_an_error_of_the_call(sandbox: Sandb
     failed = await sandbox.failure(text, limits=Limits(message_bytes=1000))
     assert "mine.py, line 3" in failed.message
     assert "2000 bytes" in failed.message
+
+
+async def test_a_program_that_sends_faster_than_its_client_reads_waits_and_nothing_is_lost(
+    sandbox: Sandbox,
+) -> None:
+    text = "from inferlet import send\ndef main():\n    for i in range(6000):\n        send(str(i))"
+    instance = sandbox.launch(text)
+    events = instance.events()
+    await anext(events)
+    await sandbox.quiet()
+    rest = [event async for event in events]
+    assert [event.text for event in rest if isinstance(event, Message)] == [str(i) for i in range(6000)]
+
+
+async def test_a_client_that_stops_reading_stops_the_program_until_it_leaves(sandbox: Sandbox) -> None:
+    text = "from inferlet import send\ndef main():\n    while True:\n        send('x' * 1000)"
+    instance = sandbox.launch(text)
+    events = instance.events()
+    await anext(events)
+    await sandbox.quiet()
+    assert instance.outbox.full
+    await events.aclose()  # type: ignore[attr-defined]
+    assert sandbox.application.statistics().runnable == 1
+    instance.cancel()
 
 
 async def test_a_result_that_is_too_long_is_refused(sandbox: Sandbox) -> None:

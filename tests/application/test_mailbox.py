@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from pie.application.mailbox import MOST_EVENTS, MOST_POSTS, Inbox, Outbox
+from pie.application.mailbox import MOST_KEPT, MOST_KEPT_BYTES, MOST_POSTS, MOST_UNREAD, Inbox, Outbox
 from pie.core.errors import LimitExceeded
 from pie.core.events import Event, Finished, Log, Message
 
@@ -26,13 +26,22 @@ async def test_a_late_reader_gets_everything_from_the_first_event_on() -> None:
 
 async def test_with_nobody_reading_the_oldest_events_make_room_and_a_reader_is_told() -> None:
     outbox = Outbox()
-    for event in messages(MOST_EVENTS + 5):
+    for event in messages(MOST_KEPT + 5):
         outbox.put(event)
     outbox.end()
     assert not outbox.full
     events = await read_all(outbox)
     assert events[0] == Log("stderr", "[5 earlier events were dropped]\n")
-    assert events[1:] == messages(MOST_EVENTS + 5)[5:]
+    assert events[1:] == messages(MOST_KEPT + 5)[5:]
+
+
+async def test_long_events_are_kept_as_far_as_they_are_short_together_but_always_the_last() -> None:
+    outbox = Outbox()
+    for letter in "abc":
+        outbox.put(Message(letter * MOST_KEPT_BYTES * 2))
+    assert outbox.kept_bytes == MOST_KEPT_BYTES * 2
+    outbox.end()
+    assert [type(event) for event in await read_all(outbox)] == [Log, Message]
 
 
 async def test_a_slow_reader_loses_nothing_and_makes_the_outbox_full() -> None:
@@ -40,7 +49,7 @@ async def test_a_slow_reader_loses_nothing_and_makes_the_outbox_full() -> None:
     outbox.put(Message("first"))
     reader = outbox.read()
     assert await anext(reader) == Message("first")
-    for event in messages(MOST_EVENTS + 7):
+    for event in messages(MOST_UNREAD + 7):
         outbox.put(event)
     assert outbox.full
     woken: list[int] = []
@@ -48,7 +57,7 @@ async def test_a_slow_reader_loses_nothing_and_makes_the_outbox_full() -> None:
     assert [await anext(reader) for _ in range(8)] == messages(8)
     assert woken == [1]
     outbox.end()
-    assert [event async for event in reader] == messages(MOST_EVENTS + 7)[8:]
+    assert [event async for event in reader] == messages(MOST_UNREAD + 7)[8:]
 
 
 async def test_a_reader_that_leaves_makes_room() -> None:
@@ -56,7 +65,7 @@ async def test_a_reader_that_leaves_makes_room() -> None:
     reader = outbox.read()
     outbox.put(Message("first"))
     await anext(reader)
-    for event in messages(MOST_EVENTS + 1):
+    for event in messages(MOST_UNREAD + 1):
         outbox.put(event)
     woken: list[int] = []
     outbox.on_room = lambda: woken.append(1)

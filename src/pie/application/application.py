@@ -14,6 +14,7 @@ from pie.application.linker import Contract
 from pie.application.programs import Launchable, check_arguments, least, resolve
 from pie.application.runtime import Runtime
 from pie.application.settings import ApplicationSettings
+from pie.application.spares import Spares
 from pie.application.stage import Stage
 from pie.application.standard import standard_names
 from pie.application.statistics import ApplicationStatistics
@@ -32,6 +33,7 @@ class _Started:
     loop: asyncio.AbstractEventLoop
     components: Components
     runtime: Runtime
+    spares: Spares
 
 
 class Application:
@@ -46,6 +48,7 @@ class Application:
         self._ticker = Ticker(self._engine)
         self._alive: dict[InstanceId, Instance] = {}
         self._past: OrderedDict[InstanceId, Instance] = OrderedDict()
+        self._past_bytes = 0
         self._ends: Counter[str] = Counter()
         self._launched = 0
         self._started: _Started | None = None
@@ -58,19 +61,24 @@ class Application:
         runtime = Runtime(loop, self._stage, self._ticker, self._control.pump)
         self._control.guests_runnable = runtime.runnable
         self._ticker.start()
-        self._started = _Started(loop, components, runtime)
+        spares = Spares(
+            self._engine_address, components.runner, self._settings.limits.memory_bytes, self._settings.spares
+        )
+        spares.start()
+        self._started = _Started(loop, components, runtime, spares)
 
     async def close(self, grace_seconds: float = 5.0) -> None:
         """No more launches; running programs get some time to end, then they are cancelled."""
         if self._started is None:
             return
-        self._started = None
+        spares, self._started = self._started.spares, None
         ends = [asyncio.ensure_future(instance.wait()) for instance in self._alive.values()]
         if ends and grace_seconds:
             await asyncio.wait(ends, timeout=grace_seconds)
         for instance in list(self._alive.values()):
             instance.abort(Cancelled("the server shuts down"))
         await asyncio.gather(*ends)
+        spares.stop()
         self._ticker.stop()
 
     async def add_component(self, wasm: bytes) -> str:
@@ -110,15 +118,16 @@ class Application:
         return standard_names()
 
     def statistics(self) -> ApplicationStatistics:
-        runtime = self._parts().runtime
+        parts = self._parts()
         return ApplicationStatistics(
             alive=len(self._alive),
-            runnable=runtime.runnable(),
+            runnable=parts.runtime.runnable(),
             launched=self._launched,
             ended=dict(self._ends),
-            turns=runtime.turns,
-            polls=runtime.polls,
-            yields=runtime.yields,
+            spares=len(parts.spares),
+            turns=parts.runtime.turns,
+            polls=parts.runtime.polls,
+            yields=parts.runtime.yields,
         )
 
     def contract(self) -> Contract:
@@ -135,7 +144,7 @@ class Application:
     ) -> Guest:
         def make_fiber() -> Fiber:
             instance.runs()
-            return Fiber(self._engine_address, found.linked, limits.memory_bytes)
+            return parts.spares.fiber(found.linked, limits.memory_bytes)
 
         guest = Guest(
             instance.id, found.source, args, limits, self._control, instance.outbox, parts.loop,
@@ -148,8 +157,10 @@ class Application:
         self._ends["finished" if isinstance(event, Finished) else event.reason] += 1
         del self._alive[instance.id]
         self._past[instance.id] = instance
-        while len(self._past) > self._settings.finished_kept:
-            self._past.popitem(last=False)
+        self._past_bytes += instance.outbox.kept_bytes
+        settings = self._settings
+        while len(self._past) > settings.finished_kept or self._past_bytes > settings.finished_bytes:
+            self._past_bytes -= self._past.popitem(last=False)[1].outbox.kept_bytes
 
 
 def _too_late(limits: Limits) -> Timeout:

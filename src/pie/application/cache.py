@@ -20,6 +20,9 @@ from pie.application.workshop import run_worker
 from pie.core.errors import InternalError, OperatorError, Unavailable
 from pie.core.progress import Progress
 
+MOST_COMPILED = 32
+"""Entries; one of a Python program has some 60 MB. What is launched again becomes new again."""
+
 
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
@@ -42,11 +45,15 @@ def disk_problem(path: Path, error: OSError) -> OperatorError:
     return Unavailable(f"cannot write to {path}: {error.strerror or error}; free some space or set PIE_HOME")
 
 
-def keep(made: Path, path: Path, sum_file: Path) -> None:
-    """Moves a finished file to its place, with its digest beside it."""
+def keep(made: Path, path: Path, sum_file: Path, most: int) -> None:
+    """Moves a finished file to its place, with its digest beside it; of its kind, the newest `most` stay."""
     try:
         sum_file.write_text(sha256_of(made))
         made.replace(path)
+        files = sorted(path.parent.glob(f"*{path.suffix}"), key=lambda each: each.stat().st_mtime)
+        for old in files[:-most]:
+            old.unlink(missing_ok=True)
+            old.with_suffix(sum_file.suffix).unlink(missing_ok=True)
     except OSError as error:
         raise disk_problem(path, error) from error
 
@@ -66,6 +73,7 @@ class CompiledCache:
             return None
         try:
             if sum_file.read_text() == sha256_of(code):
+                code.touch()
                 return component.Component.deserialize_file(self._engine, str(code))
         except (OSError, ValueError, wasmtime.WasmtimeError) as error:
             logging.getLogger(__name__).warning("compiled code %s cannot be used: %s", code, error)
@@ -79,7 +87,7 @@ class CompiledCache:
         with progress.start(label), tempfile.TemporaryDirectory(dir=self._folder) as scratch:
             made = Path(scratch) / code.name
             await run_worker(["compile", source, made], self._seconds)
-            keep(made, code, sum_file)
+            keep(made, code, sum_file, MOST_COMPILED)
         loaded = self.load(digest)
         if loaded is None:
             raise InternalError(f"freshly compiled code {code} cannot be loaded")

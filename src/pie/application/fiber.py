@@ -1,6 +1,7 @@
 """One guest's sandbox as a fiber: its store, and the call of `run` that is polled until it ends."""
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pie.application import abi
@@ -32,13 +33,21 @@ class Trapped:
 
 
 class Fiber:
-    """Polled by the runtime. `outcome` is there once `poll` has returned True; `close` frees everything."""
+    """Polled by the runtime. `outcome` is there once `poll` has returned True; `close` frees everything.
 
-    __slots__ = ("_address", "_call", "_linked", "_running", "_slots", "_store", "context", "outcome")
+    It may be made and instantiated on another thread than the one that polls it later.
+    """
 
-    def __init__(self, engine: int, linked: Linked, memory_bytes: int) -> None:
-        """Makes the store and begins to instantiate; nothing of the guest runs yet."""
+    __slots__ = (
+        "_address", "_bury", "_call", "_linked", "_running", "_slots", "_store", "context", "outcome",
+    )
+
+    def __init__(
+        self, engine: int, linked: Linked, memory_bytes: int, bury: Callable[[int], None] = abi.store_delete
+    ) -> None:
+        """Makes the store and begins to instantiate; nothing of the guest runs yet. `bury` frees a store."""
         self._linked = linked
+        self._bury = bury
         self._slots = (ctypes.c_uint64 * (END // 8))()
         self._address = ctypes.addressof(self._slots)
         self._running = False
@@ -52,8 +61,23 @@ class Fiber:
             linked.linker, self.context, linked.component, self._address + INSTANCE, self._address + ERROR
         )
 
+    def instantiate(self) -> bool:
+        """Does what comes before the guest's own code; whether that went well. `outcome` says why not."""
+        while self._call and not self._step():
+            pass
+        return self.outcome is None
+
     def poll(self) -> bool:
         """Runs the guest until it waits, yields or ends; True when it has ended."""
+        while self.outcome is None:
+            if not self._call:
+                self._enter()
+            if not self._step():
+                return False
+        return True
+
+    def _step(self) -> bool:
+        """Polls the current call; whether it is over."""
         abi.set_epoch_deadline(self.context, SLICE_EPOCHS)
         if not abi.future_poll(self._call):
             return False
@@ -64,9 +88,6 @@ class Fiber:
             self.outcome = Trapped(abi.take_error(error))
         elif self._running:
             self.outcome = self._read_result()
-        else:
-            self._enter()
-            return self.poll()
         return True
 
     def close(self) -> None:
@@ -75,7 +96,7 @@ class Fiber:
             abi.future_delete(self._call)
             self._call = 0
         if self._store:
-            abi.store_delete(self._store)
+            self._bury(self._store)
             self._store = 0
 
     def _enter(self) -> None:

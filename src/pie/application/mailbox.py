@@ -1,7 +1,7 @@
 """Messages between a program and whoever launched it, in both directions, bounded.
 
-Towards the client: with a reader attached that is too slow, the program waits; with nobody attached, the
-oldest events make room. Towards the program: `post` refuses what does not fit.
+Towards the client: with a reader attached that is too slow, the program waits; what nobody has to read any
+more is kept for late readers, as far as it is short. Towards the program: `post` refuses what does not fit.
 """
 
 import asyncio
@@ -13,8 +13,12 @@ from pie.application.futures import Future
 from pie.core.errors import LimitExceeded
 from pie.core.events import Blob, Event, Log, Message
 
-MOST_EVENTS = 4096
-MOST_EVENT_BYTES = 4 << 20
+MOST_UNREAD = 4096
+MOST_UNREAD_BYTES = 1 << 20
+"""Before an attached reader; beyond, the program waits."""
+MOST_KEPT = 1024
+MOST_KEPT_BYTES = 256 << 10
+"""For readers that come later; the last event is kept in any case."""
 MOST_POSTS = 1024
 MOST_POST_BYTES = 16 << 20
 
@@ -48,7 +52,8 @@ class Outbox:
 
     def __init__(self) -> None:
         self._kept: deque[Event] = deque()
-        self._kept_bytes = 0
+        self.kept_bytes = 0
+        """Size of the events that are kept."""
         self._events = 0
         self._bytes = 0
         """Put since the beginning."""
@@ -61,7 +66,7 @@ class Outbox:
     def full(self) -> bool:
         """A reader is attached and has more than its share before it."""
         return any(
-            self._events - reader.events >= MOST_EVENTS or self._bytes - reader.bytes >= MOST_EVENT_BYTES
+            self._events - reader.events >= MOST_UNREAD or self._bytes - reader.bytes >= MOST_UNREAD_BYTES
             for reader in self._readers
         )
 
@@ -69,9 +74,9 @@ class Outbox:
         size = size_of(event)
         self._kept.append(event)
         self._events += 1
-        self._kept_bytes += size
+        self.kept_bytes += size
         self._bytes += size
-        if len(self._kept) > MOST_EVENTS or self._kept_bytes > MOST_EVENT_BYTES:
+        if self._too_much_kept():
             self._trim()
         for reader in self._readers:
             reader.notify()
@@ -85,7 +90,7 @@ class Outbox:
 
     async def read(self) -> AsyncIterator[Event]:
         """Every event that is kept, then the new ones, until the end."""
-        reader = _Reader(self._events - len(self._kept), self._bytes - self._kept_bytes)
+        reader = _Reader(self._events - len(self._kept), self._bytes - self.kept_bytes)
         self._readers.append(reader)
         try:
             if reader.events:
@@ -117,10 +122,11 @@ class Outbox:
     def _trim(self) -> None:
         """Drops the oldest events that are too many, but none that an attached reader has still to read."""
         read = min((reader.events for reader in self._readers), default=self._events)
-        while len(self._kept) > MOST_EVENTS or self._kept_bytes > MOST_EVENT_BYTES:
-            if self._events - len(self._kept) >= read or len(self._kept) == 1:
-                return
-            self._kept_bytes -= size_of(self._kept.popleft())
+        while self._too_much_kept() and self._events - len(self._kept) < read and len(self._kept) > 1:
+            self.kept_bytes -= size_of(self._kept.popleft())
+
+    def _too_much_kept(self) -> bool:
+        return len(self._kept) > MOST_KEPT or self.kept_bytes > MOST_KEPT_BYTES
 
 
 class _Line(Generic[T]):

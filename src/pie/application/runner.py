@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -13,6 +14,8 @@ from pie.application.workshop import run_worker
 from pie.core.progress import Progress
 
 WORLD = "runner"
+MOST_BUILT = 4
+"""Runners of different versions that are kept."""
 
 
 def ingredients() -> Iterator[tuple[str, bytes]]:
@@ -45,7 +48,8 @@ class RunnerFiles:
     def digest(self) -> str | None:
         """SHA-256 of the runner, if it was built before. The file itself may have been damaged since."""
         try:
-            return self._sum.read_text() if self._path.exists() else None
+            os.utime(self._path)  # stays among the newest that are kept
+            return self._sum.read_text()
         except (OSError, ValueError):
             return None
 
@@ -62,4 +66,4 @@ class RunnerFiles:
             made = Path(scratch) / self._path.name
             paths = (runner_folder(), sdk_folder())
             await run_worker(["build", wit_folder(), WORLD, made, *paths], self._seconds)
-            keep(made, self._path, self._sum)
+            keep(made, self._path, self._sum, MOST_BUILT)

@@ -16,6 +16,8 @@ from pie.application.guest import Guest
 from pie.application.stage import Stage
 from pie.core.errors import InternalError
 
+PATIENCE = 8
+"""Turns after which a computing guest gets a slice even though others have more to do than can be done."""
 TURN_SECONDS = 0.005
 """After this the event loop gets its turn, whoever still wants to run."""
 
@@ -79,7 +81,7 @@ class Runtime:
     def _run_everybody(self, until: float) -> None:
         self._run_all(self._woken, until)
         self._run_all(self._starting, until)
-        if self._computing and not self._woken:
+        if self._computing and (not self._woken or self.turns % PATIENCE == 0):
             self._run(self._computing.popleft())
 
     def _run_all(self, queue: deque[Guest], until: float) -> None:

@@ -15,7 +15,11 @@ class ApplicationSettings:
     limits: Limits = field(default_factory=Limits)
     """No instance gets more than this, whatever its launch asks for."""
     finished_kept: int = 1024
-    """Instances that can still be looked at after their end."""
+    """Instances that can still be looked at after their end ..."""
+    finished_bytes: int = 64 << 20
+    """... as long as their events are not larger together."""
+    spares: int = 8
+    """Sandboxes kept ready for launches; each takes about half a megabyte."""
     max_component_bytes: int = 128 << 20
     build_seconds: float = 600.0
     """Bound on building the runner, and on compiling a component."""

@@ -12,6 +12,8 @@ class ApplicationStatistics:
     launched: int
     ended: dict[str, int]
     """Ended instances by reason: "finished", or that of their `Failed`."""
+    spares: int
+    """Sandboxes that are ready for launches."""
     turns: int
     polls: int
     yields: int

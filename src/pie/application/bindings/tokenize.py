@@ -26,8 +26,10 @@ def detokenize(guest: Guest, model: str, tokens: Sequence[int]) -> object:
     return decode(tokens) if len(tokens) <= SHORT_LIST else guest.in_thread(decode, tokens)
 
 
-def token_bytes(guest: Guest, model: str, tokens: Sequence[int]) -> bytes:
-    return guest.control.tokenizer(model).token_bytes(tokens)
+@suspends
+def token_bytes(guest: Guest, model: str, tokens: Sequence[int]) -> object:
+    find = guest.control.tokenizer(model).token_bytes
+    return find(tokens) if len(tokens) <= SHORT_LIST else guest.in_thread(find, tokens)
 
 
 def get_vocabs(guest: Guest, model: str) -> list[bytes]:

@@ -1,0 +1,104 @@
+"""Who runs when."""
+
+import pytest
+from sandbox import Sandbox, make_application, make_control, message, shared_home
+
+from pie.application.fiber import Fiber
+from pie.core.events import Finished
+from pie.core.programs import Launch, Source
+
+pytestmark = pytest.mark.wasm
+
+WAIT = "from inferlet import receive, send\nasync def main():\n    send('up')\n    return await receive()"
+
+
+async def test_only_the_program_whose_message_came_runs(sandbox: Sandbox) -> None:
+    instances = [sandbox.launch(WAIT) for _ in range(5)]
+    for instance in instances:
+        await message(instance)
+    polls = await sandbox.quiet()
+    instances[3].post("now")
+    assert await instances[3].wait() == Finished("now")
+    assert sandbox.application.statistics().polls == polls + 1
+    for instance in instances:
+        instance.cancel()
+
+
+async def test_a_program_that_waits_for_several_things_gets_the_one_that_came(sandbox: Sandbox) -> None:
+    text = (
+        "import asyncio\n"
+        "from inferlet import receive, receive_blob\n"
+        "async def main():\n"
+        "    waits = receive(), receive_blob(), asyncio.sleep(3600)\n"
+        "    tasks = [asyncio.ensure_future(each) for each in waits]\n"
+        "    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)\n"
+        "    return [task.result().decode() for task in done]"
+    )
+    instance = sandbox.launch(text)
+    await sandbox.quiet()
+    instance.post(b"bytes")
+    assert await instance.wait() == Finished('["bytes"]')
+
+
+async def test_timeouts_in_the_program_come_true(sandbox: Sandbox) -> None:
+    text = (
+        "import asyncio\n"
+        "from inferlet import receive\n"
+        "async def main():\n"
+        "    try:\n"
+        "        async with asyncio.timeout(0.01):\n"
+        "            await receive()\n"
+        "    except TimeoutError:\n"
+        "        return 'too late'"
+    )
+    assert await sandbox.result(text) == "too late"
+
+
+async def test_a_program_that_computes_lets_those_that_wait_go_first(sandbox: Sandbox) -> None:
+    loop = sandbox.launch("def main():\n    while True: pass")
+    echo = sandbox.launch(
+        "from inferlet import receive, send\nasync def main():\n    while True: send(await receive())"
+    )
+    events = echo.events()
+    await anext(events)
+    turns = sandbox.application.statistics().turns
+    for number in range(20):
+        echo.post(str(number))
+        await anext(events)
+    assert sandbox.application.statistics().turns - turns <= 60
+    echo.cancel()
+    loop.cancel()
+
+
+async def test_the_control_layer_is_told_how_many_programs_could_run(sandbox: Sandbox) -> None:
+    instances = [sandbox.launch(WAIT) for _ in range(3)]
+    assert sandbox.control.guests_runnable() == 3
+    await sandbox.quiet()
+    assert sandbox.control.guests_runnable() == 0
+    for instance in instances:
+        instance.cancel()
+
+
+async def test_to_instantiate_the_runner_calls_nothing_of_ours(sandbox: Sandbox) -> None:
+    """So it may be done on another thread, ahead of launches."""
+
+    class Nobody:
+        host_calls = 0
+
+    parts = sandbox.application._parts()
+    sandbox.application._stage.guest = Nobody()  # type: ignore[assignment]
+    fiber = Fiber(sandbox.application._engine_address, parts.components.runner, 128 << 20)
+    assert fiber.instantiate()
+    fiber.close()
+    assert Nobody.host_calls == 0
+
+
+@pytest.mark.parametrize("spares", [0, 2])
+async def test_programs_run_the_same_with_and_without_spare_sandboxes(spares: int) -> None:
+    control, _ = make_control()
+    application = make_application(control, shared_home(), spares=spares)
+    await application.start()
+    source = Source("import os\ndef main(n: int):\n    return n * n")
+    instances = [application.launch(Launch(source, ("--n", str(n)))) for n in range(6)]
+    assert [await each.wait() for each in instances] == [Finished(str(n * n)) for n in range(6)]
+    await application.close()
