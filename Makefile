@@ -18,7 +18,7 @@ $(STAMP): $(SETUP_FILES)
 setup: $(STAMP) ## virtual environment, pinned packages, default model, runner guest
 	@$(BIN)/pie setup
 
-demo: setup ## the main job: text completion on the default model
+demo: $(STAMP) ## the main job: text completion on the default model
 	@$(BIN)/pie run text-completion -- --prompt "Once upon a time, a small robot" --max-tokens 64
 
 test: setup ## all tests
