@@ -39,6 +39,7 @@ class Llama:
     def __init__(self, config: LlamaConfig, weights: LlamaWeights) -> None:
         self.config = config
         self.weights = weights
+        self._one_share = 1.0 / config.hidden_size
         self._queries = config.heads * config.head_dim
         self._turned = config.heads + config.kv_heads
         self._keys_end = self._turned * config.head_dim
@@ -78,5 +79,5 @@ class Llama:
 
     def _norm(self, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """[features, inputs]; root mean square over the features, `weight` is [features, 1]."""
-        squares = torch.linalg.vecdot(hidden, hidden, dim=0)
-        return (hidden * weight).mul_(squares.div_(len(hidden)).add_(self.config.norm_eps).rsqrt_())
+        squares = (hidden * hidden).sum(0)
+        return (hidden * weight).mul_(squares.mul_(self._one_share).add_(self.config.norm_eps).rsqrt_())
