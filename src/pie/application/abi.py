@@ -34,12 +34,13 @@ ASYNC_HOST_CALL = CFUNCTYPE(
 """As `HOST_CALL`, with an error out-pointer and a continuation (`CONTINUATION_LAYOUT`) to fill."""
 CONTINUATION = CFUNCTYPE(c_bool, c_void_p)
 """(data) -> whether the suspended host call has its results."""
+ADDRESS_SPACE = 1 << 48
 CONTINUATION_LAYOUT = Struct("<QQQ")
 """Callback, data, finalizer (or NULL)."""
 DESTRUCTOR = CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_uint32)
 """(data, context, number of the resource) -> error or NULL."""
 
-memory = memoryview((ctypes.c_ubyte * (1 << 47)).from_address(0)).cast("B")
+memory = memoryview((ctypes.c_ubyte * ADDRESS_SPACE).from_address(0)).cast("B")
 """The whole address space: `struct` and slices on it read and write at an address in a tenth of a
 microsecond, where a `ctypes` call takes half of one. Whoever uses it vouches for the address."""
 

@@ -8,8 +8,8 @@ import wasmtime
 
 from pie.application import abi
 
-TICK_SECONDS = 0.005
-IDLE_TICKS = 100
+TICK_SECONDS = 0.0025
+IDLE_TICKS = 200
 """Ticks without a running guest after which the ticker stops ticking."""
 
 WASM_STACK_BYTES = 8 << 20

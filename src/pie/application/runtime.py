@@ -1,8 +1,9 @@
 """Who runs next: guests that were waiting, then launches, then guests that compute.
 
 One turn of the runtime is one callback of the event loop. It runs every guest that got what it waited for
-(bounded in time), starts new ones, lets at most one computing guest run for a slice, and then tells the
-control layer that nobody has anything more to ask.
+(bounded in time) and starts new ones; if there were none, one computing guest runs for a slice, so that what
+the others have sent is on its way by then. In the end the control layer is told that nobody has anything more
+to ask.
 """
 
 import asyncio
@@ -79,9 +80,10 @@ class Runtime:
                 self._plan()
 
     def _run_everybody(self, until: float) -> None:
+        others = bool(self._woken or self._starting)
         self._run_all(self._woken, until)
         self._run_all(self._starting, until)
-        if self._computing and (not self._woken or self.turns % PATIENCE == 0):
+        if self._computing and (not others or self.turns % PATIENCE == 0):
             self._run(self._computing.popleft())
 
     def _run_all(self, queue: deque[Guest], until: float) -> None:
