@@ -90,6 +90,19 @@ async def test_a_list_that_would_fill_the_servers_memory_is_refused(sandbox: San
     assert "too long" in failed.message
 
 
+async def test_a_list_that_is_too_long_for_the_library_names_the_line(sandbox: Sandbox) -> None:
+    text = (
+        "from inferlet import raw\n"
+        "def main():\n"
+        f"    q = raw.create_queue({MODEL!r})\n"
+        "    raw.alloc_kvpage(q, [1] * 3_000_000)"
+    )
+    failed = await sandbox.failure(text)
+    assert failed.reason == "limit"
+    assert failed.message.startswith("mine.py, line 4: LimitExceeded")
+    assert "3000000 items" in failed.message
+
+
 async def test_a_hundred_thousand_host_calls_do_no_harm(sandbox: Sandbox) -> None:
     text = HOST + "def main():\n    for _ in range(100_000):\n        host.runtime.now()\n    return 'done'"
     assert await sandbox.result(text) == "done"

@@ -15,6 +15,8 @@ MOST_MEMORIES = 4
 """The memory limit holds for each."""
 SLICE_EPOCHS = 2
 """A guest yields after at least one whole tick, at most two."""
+START_EPOCHS = 12
+"""The first time it may run for longer: many programs are done by then, and so do not stay half done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Fiber:
     """
 
     __slots__ = (
-        "_address", "_bury", "_call", "_linked", "_running", "_slots", "_store", "context", "outcome",
+        "_address", "_bury", "_call", "_linked", "_running", "_slice", "_slots", "_store", "context",
+        "outcome",
     )
 
     def __init__(
@@ -51,11 +54,11 @@ class Fiber:
         self._slots = (ctypes.c_uint64 * (END // 8))()
         self._address = ctypes.addressof(self._slots)
         self._running = False
+        self._slice = START_EPOCHS
         self.outcome: Returned | Trapped | None = None
         self._store: int = abi.store_new(engine, None, None)
         abi.store_limiter(self._store, memory_bytes, MOST_TABLE_ELEMENTS, MOST_INSTANCES, -1, MOST_MEMORIES)
         self.context: int = abi.store_context(self._store)
-        abi.set_epoch_deadline(self.context, SLICE_EPOCHS)
         abi.yield_at_epochs(self.context, SLICE_EPOCHS)
         self._call: int = abi.instantiate_async(
             linked.linker, self.context, linked.component, self._address + INSTANCE, self._address + ERROR
@@ -73,12 +76,13 @@ class Fiber:
             if not self._call:
                 self._enter()
             if not self._step():
+                self._slice = SLICE_EPOCHS
                 return False
         return True
 
     def _step(self) -> bool:
         """Polls the current call; whether it is over."""
-        abi.set_epoch_deadline(self.context, SLICE_EPOCHS)
+        abi.set_epoch_deadline(self.context, self._slice)
         if not abi.future_poll(self._call):
             return False
         abi.future_delete(self._call)

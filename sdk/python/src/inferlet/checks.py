@@ -4,8 +4,10 @@ without a line number, here it is an exception on the user's own line."""
 from array import array
 from collections.abc import Iterable
 
-from inferlet.errors import InvalidArgument
+from inferlet.errors import InvalidArgument, LimitExceeded
 
+MOST_ITEMS = 1 << 20
+"""In one list; far longer ones would end the program without a line number."""
 U32_MAX = 0xFFFF_FFFF
 U64_MAX = 0xFFFF_FFFF_FFFF_FFFF
 
@@ -20,7 +22,7 @@ def unsigned(name: str, value: int, most: int = U32_MAX) -> int:
 
 
 def unsigned_list(name: str, values: Iterable[int]) -> list[int]:
-    """`values` as a list, if all are integers from 0 to 2**32 - 1."""
+    """`values` as a list, if all are integers from 0 to 2**32 - 1, and not too many."""
     try:
         listed = values if type(values) is list else list(values)
         array("I", listed)  # checks each element in C
@@ -28,6 +30,8 @@ def unsigned_list(name: str, values: Iterable[int]) -> list[int]:
         raise TypeError(f"{name} must be integers, not {values!r}") from None
     except OverflowError:
         raise InvalidArgument(f"{name} must be from 0 to {U32_MAX}, not {values!r}") from None
+    if len(listed) > MOST_ITEMS:
+        raise LimitExceeded(f"{name} has {len(listed)} items; a call carries at most {MOST_ITEMS}")
     return listed
 
 
