@@ -87,5 +87,6 @@ async def start_child(options: WorkerOptions) -> Child:
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """Threads that wait for work sleep instead of spinning: host and driver share the processor."""
+    """Threads that wait for work sleep instead of spinning: host and driver share the processor. (Spinning is
+    a tenth faster on an idle machine, and two to ten times slower beside one other busy process.)"""
     return {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
