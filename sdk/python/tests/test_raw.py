@@ -15,7 +15,7 @@ INTERFACES = {
     found[1]: [call.replace("-", "_") for call in re.findall(r"^  ([\w-]+): func", found[2], re.MULTILINE)]
     for found in re.finditer(r"interface ([\w-]+) \{(.*?)\n\}", WIT, re.DOTALL)
 }
-READ_WITH_THEIR_OBJECTS = {"wait", "take_text", "take_blob", "drop", "take_max_index"}
+READ_WITH_THEIR_OBJECTS = {"wait", "take_text", "take_blob", "drop", "take_max_index", "take_tokens"}
 
 
 @pytest.mark.parametrize("interface", sorted(set(INTERFACES) - {"types", "source"}))

@@ -13,6 +13,7 @@ from pie.core.clock import Clock
 from pie.core.commands import Command, Completion, FreeEmbs, FreePages, Synchronize
 from pie.core.errors import LimitExceeded, PieError, QueueFailed, Unavailable, UnknownId, WrongState
 from pie.core.ids import InstanceId, QueueId
+from pie.core.model import ModelInfo
 from pie.core.programs import Limits
 
 
@@ -49,6 +50,10 @@ class Session:
         name = QueueId(len(self._queues))
         self._queues[name] = lane.open_queue(name, self._space(lane), self._account), lane
         return name
+
+    def model_of(self, queue: QueueId) -> ModelInfo:
+        """The model that executes a queue's commands."""
+        return self._find(queue)[1].info
 
     def set_priority(self, queue: QueueId, priority: int) -> None:
         """Higher goes first."""

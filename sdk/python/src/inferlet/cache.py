@@ -112,6 +112,30 @@ class Cache:
         through = self.queue if self.origin is None else self._origin_queue
         return Holdings(self.queue, self._pages, self._input + self._output, through)
 
+    def can_run(self, tokens: list[int]) -> bool:
+        """Whether only the last of `tokens` has not been run: a greedy run may begin with it."""
+        return self.origin is None and self._has_output and len(tokens) - self.kept == 1
+
+    def begin_run(self, token: int, count: int, stop: list[int]) -> int:
+        """The future of a greedy run of up to `count` tokens. Until `end_run` nobody knows how far it is."""
+        self.check_open()
+        position = self.stored
+        self._grow(-(-(position + count) // self._size) - len(self._pages))
+        self.quiet = False
+        try:
+            run = self._host.output_text.decode_greedy(
+                self.queue, token, position, self._pages, self._input[0], self._output[0], count, stop
+            )
+        except self._host.error as failure:
+            raise translate(failure) from None
+        self.stored, self._has_output = position + count, False
+        return run
+
+    def end_run(self, count: int) -> None:
+        """The run gave `count` tokens; all but the last, and the one it began with, have been run."""
+        self.stored = self.kept = self.kept + count
+        self._has_output = True
+
     def _ask_dist(self, top_k: int, scored: list[int]) -> int:
         try:
             return self._host.output_text.get_next_dist(self.queue, self._output[0], top_k, scored)
@@ -121,14 +145,16 @@ class Cache:
     def _step(self, token: int, top_k: int) -> int:
         """One more token: the whole of ordinary decoding, so no detours here."""
         host, position, seen = self._host, self.stored, self._pages
-        offset = position % self._size
-        if offset == 0:
+        page, offset = divmod(position, self._size)
+        if page == len(seen):
             seen = seen[:]
             self._grow(1)
+        elif len(seen) > page + 1 or offset == 0:
+            seen = seen[: page + 1 if offset else page]
         self.quiet = False
         try:
             dist = host.output_text.decode_step(
-                self.queue, token, position, seen, self._input[0], self._pages[-1], offset,
+                self.queue, token, position, seen, self._input[0], self._pages[page], offset,
                 self._output[0], top_k,
             )
         except host.error as failure:

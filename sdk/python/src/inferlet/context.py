@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 from inferlet import raw
 from inferlet.cache import Cache
 from inferlet.checks import unsigned, unsigned_list
-from inferlet.dist import BestToken, Dist
+from inferlet.dist import BestToken, Dist, GreedyTokens
 from inferlet.errors import ContextFull, InvalidArgument
 from inferlet.futures import Future
 from inferlet.model import Message, Model
@@ -19,6 +19,9 @@ from inferlet.sampling import KEPT_TOKENS, PickToken, Sampler, greedy
 from inferlet.text import TextStream
 
 T = TypeVar("T")
+
+RUN_TOKENS = 64
+"""Most tokens of a greedy run: a program that is cancelled in it computes no more than that for nothing."""
 
 
 class Context:
@@ -104,7 +107,11 @@ class Context:
         """
         if stop:
             return "".join([piece async for piece in self.stream(max_tokens, sampler, stop, stop_tokens)])
-        tokens = [token async for token in self.stream_tokens(max_tokens, sampler, stop_tokens)]
+        pick = sampler or greedy()
+        if isinstance(pick, Sampler) and pick.kept_tokens == 1:
+            tokens = await self._generate_greedily(max_tokens, stop_tokens)
+        else:
+            tokens = [token async for token in self.stream_tokens(max_tokens, pick, stop_tokens)]
         return raw.token_bytes(self.model.name, tokens).decode("utf-8", "replace") if tokens else ""
 
     async def stream(
@@ -146,12 +153,7 @@ class Context:
             if len(self._tokens) >= most:
                 self.stop_reason = "context_length"
                 return
-            if only_best:
-                if self._cache.origin is not None:
-                    await self._cache.settle()
-                token = await self._wait(BestToken(self._ask(1, [])))
-            else:
-                token = pick(await self.next_dist(kept))
+            token = await self._best_token() if only_best else pick(await self.next_dist(kept))
             if token in stops:
                 self.stop_reason = "stop_token"
                 return
@@ -171,10 +173,50 @@ class Context:
             await self._cache.settle()
         return await self._wait(Dist(self._ask(unsigned("top_k", top_k), scored), len(self._tokens)))
 
-    def _ask(self, top_k: int, scored: list[int]) -> int:
-        """The future of the next distribution; the cache has settled."""
+    async def _generate_greedily(self, max_tokens: int, stop_tokens: Iterable[int] | None) -> list[int]:
+        """`stream_tokens` without waking up for each token, as nobody looks at them one by one."""
+        stops = self.model.stop_tokens if stop_tokens is None else frozenset(stop_tokens)
+        found: list[int] = []
+        self.stop_reason = None
+        self._check_room(min(max_tokens, 1))
+        while self.stop_reason is None:
+            left = min(max_tokens - len(found), self.model.context_length - len(self._tokens))
+            if left > 0:
+                found += await self._best_tokens(left, stops)
+            else:
+                self.stop_reason = "max_tokens" if len(found) == max_tokens else "context_length"
+        return found
+
+    async def _best_tokens(self, most: int, stops: frozenset[int]) -> list[int]:
+        """One or more best tokens, now part of the text. A stop token is not; it is the `stop_reason`."""
+        run = most > 1 and self._cache.can_run(self._tokens)
+        tokens = await self._greedy_run(min(most, RUN_TOKENS), stops) if run else [await self._best_token()]
+        if tokens[-1] in stops:
+            self.stop_reason = "stop_token"
+            tokens.pop()
+        self._tokens += tokens
+        return tokens
+
+    async def _greedy_run(self, count: int, stops: frozenset[int]) -> list[int]:
+        self._check_alone()
+        tokens = await self._wait(
+            GreedyTokens(self._cache.begin_run(self._tokens[-1], count, sorted(stops)))
+        )
+        self._cache.end_run(len(tokens))
+        return tokens
+
+    async def _best_token(self) -> int:
+        if self._cache.origin is not None:
+            await self._cache.settle()
+        return await self._wait(BestToken(self._ask(1, [])))
+
+    def _check_alone(self) -> None:
         if self._waiting:
             raise RuntimeError("two tasks generate on one context at the same time: give each a `fork()`")
+
+    def _ask(self, top_k: int, scored: list[int]) -> int:
+        """The future of the next distribution; the cache has settled."""
+        self._check_alone()
         if not self._tokens:
             raise InvalidArgument("the context is empty: `fill` in a text first")
         return self._cache.next_dist(self._tokens, top_k, scored)

@@ -38,6 +38,27 @@ class BestToken(Future[int]):
         return self._token
 
 
+class GreedyTokens(Future[list[int]]):
+    """The tokens of a greedy run; one call waits and reads."""
+
+    __slots__ = ("_tokens",)
+
+    def __del__(self) -> None:
+        if not self._done:
+            super().__del__()
+
+    def _settle(self) -> None:
+        host = bound.host
+        try:
+            self._tokens = host.output_text.take_tokens(self.id)
+        except host.error as failure:
+            raise translate(failure) from None
+        self._done = True
+
+    def _take(self) -> list[int]:
+        return self._tokens
+
+
 class Dist(Future["Dist"]):
     """Probabilities of the next token. `await` it once (it is the future of itself), then read it.
 

@@ -12,18 +12,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from inferlet.checks import U64_MAX, text, unsigned, unsigned_list
-from inferlet.dist import Dist
+from inferlet.dist import Dist, GreedyTokens
 from inferlet.futures import BlobFuture, DoneFuture, Future, TextFuture, poll, wait_any
 from inferlet.host import ModelRecord, UsageRecord, bound, translate
 
 __all__ = [
     "Span", "alloc_emb", "alloc_kvpage", "apply_chat_template", "available_models", "available_traits",
-    "copy_kvpage", "create_queue", "dealloc_emb", "dealloc_kvpage", "debug_query", "decode_step",
-    "detokenize",
-    "embed_txt", "fork_kvpage", "forward", "get_arg", "get_instance_id", "get_next_dist", "get_version",
-    "get_vocabs", "kvpage_size", "log", "log_error", "mask_kvpage", "now", "poll", "receive",
-    "receive_blob", "reset_queue", "send", "send_blob", "set_queue_priority", "sleep", "synchronize",
-    "token_bytes", "tokenize", "usage", "wait_any",
+    "copy_kvpage", "create_queue", "dealloc_emb", "dealloc_kvpage", "debug_query", "decode_greedy",
+    "decode_step", "detokenize", "embed_txt", "fork_kvpage", "forward", "get_arg", "get_instance_id",
+    "get_next_dist", "get_version", "get_vocabs", "kvpage_size", "log", "log_error", "mask_kvpage", "now",
+    "poll", "receive", "receive_blob", "reset_queue", "send", "send_blob", "set_queue_priority", "sleep",
+    "synchronize", "token_bytes", "tokenize", "usage", "wait_any",
 ]
 
 P = ParamSpec("P")
@@ -305,5 +304,24 @@ def decode_step(
             unsigned("position", position), unsigned_list("ikv", ikv), unsigned("emb", emb),
             unsigned("okv", okv), unsigned("okv_offset", okv_offset), unsigned("oemb", oemb),
             unsigned("top_k", top_k),
+        )
+    )
+
+
+def decode_greedy(
+    queue: int, token: int, position: int, pages: Iterable[int], emb: int, oemb: int, count: int,
+    stop: Iterable[int] = (),
+) -> GreedyTokens:
+    """Greedy decoding as one call: `decode_step` of `token`, then each time of the best token.
+
+    pages: those of the whole text from position 0 on, with room for `count` more tokens. count: how many
+    tokens to find. stop: tokens that end it; the one found is the last of the result. `await` the result for
+    the list of tokens; all but its last have been run through the model.
+    """
+    return GreedyTokens(
+        _call(
+            bound.host.output_text.decode_greedy, unsigned("queue", queue), unsigned("token", token),
+            unsigned("position", position), unsigned_list("pages", pages), unsigned("emb", emb),
+            unsigned("oemb", oemb), unsigned("count", count), unsigned_list("stop", stop),
         )
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pie.application.greedy import GreedyRun
 from pie.application.guest import Guest
 from pie.application.hostcall import suspends
 from pie.application.sampling import Sampling, sample
@@ -34,6 +35,41 @@ def decode_step(
     submit(queue, EmbedText((token,), (position,), inputs))
     submit(queue, Forward(ikv, inputs, (okv,), okv_offset, (oemb,), (), None))
     return guest.ask(queue, NextDist(oemb, top_k, ()))
+
+
+def decode_greedy(
+    guest: Guest,
+    queue: QueueId,
+    token: Token,
+    position: int,
+    pages: Sequence[VirtualPage],
+    emb: VirtualEmb,
+    oemb: VirtualEmb,
+    count: int,
+    stop: Sequence[Token],
+) -> int:
+    guest.futures.check_room()
+    size = guest.session.model_of(queue).page_size
+    run = GreedyRun(guest.session, queue, pages, size, emb, oemb, count, stop)
+    run.start(token, position)
+    return guest.futures.add(run.future)
+
+
+@suspends
+def take_tokens(guest: Guest, run: int) -> object:
+    future = guest.futures.get(run)
+
+    def finish() -> list[int]:
+        tokens = future.result()
+        if not isinstance(tokens, list):
+            raise InvalidArgument(f"future {run} has no tokens: it is not of decode_greedy")
+        guest.futures.drop((run,))
+        return tokens
+
+    if future.done:
+        return finish()
+    future.wake = guest.wake
+    return guest.suspend(finish)
 
 
 @suspends
@@ -96,6 +132,6 @@ def _ranked(guest: Guest, number: int) -> Dist:
 
 
 FUNCTIONS = (
-    get_next_dist, decode_step, dist_max_index, take_max_index, dist_sample, dist_top, dist_logprob,
-    dist_entropy,
+    get_next_dist, decode_step, decode_greedy, take_tokens, dist_max_index, take_max_index, dist_sample,
+    dist_top, dist_logprob, dist_entropy,
 )

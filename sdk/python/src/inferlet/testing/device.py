@@ -111,6 +111,29 @@ class FakeDevice:
         self._calls[before:] = ["decode_step"]
         return dist
 
+    def decode_greedy(
+        self, queue: int, token: int, position: int, pages: list[int], emb: int, oemb: int, count: int,
+        stop: list[int],
+    ) -> int:
+        before = len(self._calls)
+        size = self._runtime.model_of(queue).page_size
+        found: list[int] = []
+        while len(found) < count and not (found and found[-1] in stop):
+            at = position + len(found)
+            page, offset = divmod(at, size)
+            seen = pages[: page + 1 if offset else page]
+            dist = self.decode_step(queue, token, at, seen, emb, pages[page], offset, oemb, 1)
+            found.append(token := self.take_max_index(dist))
+        self._calls[before:] = ["decode_greedy"]
+        return self._futures.add(Pending(self._futures.milliseconds, found))
+
+    def take_tokens(self, run: int) -> list[int]:
+        before = len(self._calls)
+        tokens: list[int] = self._futures.find(run).value
+        self._futures.drop([run])
+        self._calls[before:] = ["take_tokens"]
+        return tokens
+
     def take_max_index(self, dist: int) -> int:
         before = len(self._calls)
         self._futures.wait(dist)
