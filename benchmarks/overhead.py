@@ -81,16 +81,16 @@ async def until_ready(instance: Instance) -> None:
     raise RuntimeError("the program ended early: " + str(await instance.wait()))
 
 
-async def decode(
-    stack: Stack, program: str, tokens: int, meters: Meters | None = None
+async def decode_together(
+    stack: Stack, program: str, programs: int, prompt: str, tokens: int, meters: Meters | None = None
 ) -> tuple[float, float]:
-    """(CPU seconds of this process, wall seconds) for all programs together, from reading on."""
+    """(CPU seconds of this process, wall seconds) for all programs, after all have read their prompts."""
 
     def launch(n: int) -> Instance:
-        args = ("--prompt", PROMPT.format(n), "--max-tokens", str(tokens))
+        args = ("--prompt", prompt.format(n), "--max-tokens", str(tokens))
         return stack.application.launch(Launch(Source(program, "overhead.py"), args))
 
-    instances = [launch(n) for n in range(PROGRAMS)]
+    instances = [launch(n) for n in range(programs)]
     await asyncio.gather(*(until_ready(instance) for instance in instances))
     if meters is not None:
         meters.clear()
@@ -100,6 +100,12 @@ async def decode(
     for ended in await asyncio.gather(*(instance.wait() for instance in instances)):
         result_of(ended)
     return time.process_time() - cpu, time.perf_counter() - wall
+
+
+async def decode(
+    stack: Stack, program: str, tokens: int, meters: Meters | None = None
+) -> tuple[float, float]:
+    return await decode_together(stack, program, PROGRAMS, PROMPT, tokens, meters)
 
 
 async def measure(
