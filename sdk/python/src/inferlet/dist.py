@@ -1,6 +1,6 @@
 """The distribution of the next token. It stays with the server; what a program asks for is copied."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from inferlet.checks import U64_MAX, number, unsigned
 from inferlet.futures import Future
@@ -17,46 +17,49 @@ class Sampling(NamedTuple):
     seed: int
 
 
-class BestToken(Future[int]):
-    """The most probable token of a distribution that nothing else is asked of: one call waits and reads."""
-
-    __slots__ = ("_token",)
-
-    def __del__(self) -> None:
-        if not self._done:
-            super().__del__()
-
-    def _settle(self) -> None:
-        host = bound.host
-        try:
-            self._token = host.output_text.take_max_index(self.id)
-        except host.error as failure:
-            raise translate(failure) from None
-        self._done = True
-
-    def _take(self) -> int:
-        return self._token
+T = TypeVar("T")
 
 
-class GreedyTokens(Future[list[int]]):
-    """The tokens of a greedy run; one call waits and reads."""
+class _ReadOnce(Future[T]):
+    """A value for which one host call waits, reads it and drops the future."""
 
-    __slots__ = ("_tokens",)
+    __slots__ = ("_value",)
 
     def __del__(self) -> None:
         if not self._done:
             super().__del__()
 
+    def _read(self, host: Host) -> T:
+        raise NotImplementedError
+
     def _settle(self) -> None:
         host = bound.host
         try:
-            self._tokens = host.output_text.take_tokens(self.id)
+            self._value = self._read(host)
         except host.error as failure:
             raise translate(failure) from None
         self._done = True
 
-    def _take(self) -> list[int]:
-        return self._tokens
+    def _take(self) -> T:
+        return self._value
+
+
+class BestToken(_ReadOnce[int]):
+    """The most probable token of a distribution that nothing else is asked of."""
+
+    __slots__ = ()
+
+    def _read(self, host: Host) -> int:
+        return host.output_text.take_max_index(self.id)
+
+
+class GreedyTokens(_ReadOnce[list[int]]):
+    """The tokens of a greedy run."""
+
+    __slots__ = ()
+
+    def _read(self, host: Host) -> list[int]:
+        return host.output_text.take_tokens(self.id)
 
 
 class Dist(Future["Dist"]):
