@@ -14,7 +14,6 @@ from typing import Any
 import uvloop
 
 from pie.core.events import Failed, Finished
-from pie.core.programs import Launch, Source
 from pie.launch import Stack, open_stack
 from pie.settings import Settings
 
@@ -30,12 +29,6 @@ async def local_stack(**settings: Any) -> AsyncIterator[Stack]:
 def run(main: Any) -> Any:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
-
-
-async def complete(stack: Stack, text: str, *args: str) -> str:
-    """Runs one program to its end and gives its result. Raises RuntimeError when it fails."""
-    ended = await stack.application.launch(Launch(Source(text, "benchmark.py"), args)).wait()
-    return result_of(ended)
 
 
 def result_of(ended: Finished | Failed) -> str:

@@ -49,7 +49,7 @@ class GreedyRun:
         self._tokens: list[int] = []
 
     def start(self, token: Token, position: int) -> None:
-        """Raises what is wrong with the arguments, before anything is queued."""
+        """Raises what is wrong with the arguments."""
         last = position + self._count - 1
         if self._count < 1 or last >= len(self._pages) * self._page_size:
             raise InvalidArgument(

@@ -88,13 +88,13 @@ class Guest:
         """The current host call answers with `finish()` after the next `wake`; for bindings that suspend."""
         return self.suspension.begin(finish)
 
-    def wait_for(self, future: Future) -> object:
-        """Suspends until the future is done; raises its error then."""
+    def wait_for(self, future: Future, finish: Callable[[], Any] | None = None) -> object:
+        """Suspends until the future is done, then answers with `finish()`; without it, raises its error."""
+        answer = finish or future.check
         if future.done:
-            future.check()
-            return None
+            return answer()
         future.wake = self.wake
-        return self.suspension.begin(future.check)
+        return self.suspension.begin(answer)
 
     def wake(self) -> None:
         suspension = self.suspension

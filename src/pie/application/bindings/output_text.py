@@ -66,10 +66,7 @@ def take_tokens(guest: Guest, run: int) -> object:
         guest.futures.drop((run,))
         return tokens
 
-    if future.done:
-        return finish()
-    future.wake = guest.wake
-    return guest.suspend(finish)
+    return guest.wait_for(future, finish)
 
 
 @suspends
@@ -81,10 +78,7 @@ def take_max_index(guest: Guest, dist: int) -> object:
         guest.futures.drop((dist,))
         return best
 
-    if future.done:
-        return finish()
-    future.wake = guest.wake
-    return guest.suspend(finish)
+    return guest.wait_for(future, finish)
 
 
 def dist_max_index(guest: Guest, dist: int) -> int:
