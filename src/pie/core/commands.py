@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from pie.core.errors import PieError
-from pie.core.ids import Token, VirtualEmb, VirtualPage
+from pie.core.grammar import Grammar
+from pie.core.ids import Token, VirtualEmb, VirtualMatcher, VirtualPage, VirtualSlot
 
 DEFAULT_TOP_K = 256
 
@@ -70,6 +71,8 @@ class Forward(NamedTuple):
     """Indices into `iemb`; empty: the last `len(oemb)`."""
     mask: Sequence[Sequence[int]] | None
     """One row of runs for each input, alternately hidden and visible, over ikv tokens then inputs."""
+    adapter: str = ""
+    """Name of a LoRA adapter of the model; empty: none."""
 
 
 class NextDist(NamedTuple):
@@ -77,6 +80,106 @@ class NextDist(NamedTuple):
     top_k: int
     tokens: Sequence[Token]
     """Tokens whose exact log-probability is wanted beside the best `top_k`."""
+    matcher: VirtualMatcher | None = None
+    """Only tokens that it allows; the distribution is renormalised over them."""
+
+
+class AllocSlots(NamedTuple):
+    slots: Sequence[VirtualSlot]
+
+
+class FreeSlots(NamedTuple):
+    slots: Sequence[VirtualSlot]
+
+
+class SamplingSpec(NamedTuple):
+    """How a token is drawn from the best 256 of a distribution: penalties, temperature, limits, draw.
+
+    `temperature` 0 takes the best; `top_k` 0 is no limit; `repetition_penalty` 1 and the other penalties 0
+    change nothing. `seen` and the tokens in `seen_slots` are what the penalties count.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    seed: int = 0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seen: Sequence[Token] = ()
+    seen_slots: Sequence[VirtualSlot] = ()
+
+
+class Sample(NamedTuple):
+    """Draws the next token at `emb` into `slot`; a matcher restricts it, and moves on by it."""
+
+    emb: VirtualEmb
+    spec: SamplingSpec
+    slot: VirtualSlot
+    matcher: VirtualMatcher | None
+
+
+class EmbedSlots(NamedTuple):
+    slots: Sequence[VirtualSlot]
+    positions: Sequence[int]
+    embs: Sequence[VirtualEmb]
+
+
+class ReadSlots(NamedTuple):
+    """Completes with the tokens, a list, as sampled by what was queued before."""
+
+    slots: Sequence[VirtualSlot]
+
+
+class NewMatchers(NamedTuple):
+    grammar: Grammar
+    matchers: Sequence[VirtualMatcher]
+
+
+class FreeMatchers(NamedTuple):
+    matchers: Sequence[VirtualMatcher]
+
+
+class ForkMatchers(NamedTuple):
+    src: Sequence[VirtualMatcher]
+    dst: Sequence[VirtualMatcher]
+
+
+class AdvanceMatcher(NamedTuple):
+    matcher: VirtualMatcher
+    tokens: Sequence[Token]
+
+
+class RollbackMatcher(NamedTuple):
+    matcher: VirtualMatcher
+    count: int
+
+
+class ReadMatcher(NamedTuple):
+    """Completes with a `MatcherState`."""
+
+    matcher: VirtualMatcher
+
+
+class MaskOfMatcher(NamedTuple):
+    """Completes with bytes: token i is allowed if bit i % 8 of byte i // 8 is set."""
+
+    matcher: VirtualMatcher
+
+
+class Score(NamedTuple):
+    """Completes with the natural log-probability of `targets[i]` after `embs[i]`, a list."""
+
+    embs: Sequence[VirtualEmb]
+    targets: Sequence[Token]
+
+
+class AttentionStats(NamedTuple):
+    """Completes with the share of attention on each page of `ikv` and, last, on the inputs, a list."""
+
+    ikv: Sequence[VirtualPage]
+    iemb: Sequence[VirtualEmb]
 
 
 class Synchronize(NamedTuple):
@@ -86,6 +189,10 @@ class Synchronize(NamedTuple):
 Command = (
     AllocPages | FreePages | AllocEmbs | FreeEmbs | CopyPages | ForkPages | MaskPage
     | EmbedText | Forward | NextDist | Synchronize
+    | AllocSlots | FreeSlots | Sample | EmbedSlots | ReadSlots
+    | NewMatchers | FreeMatchers | ForkMatchers | AdvanceMatcher | RollbackMatcher
+    | ReadMatcher | MaskOfMatcher
+    | Score | AttentionStats
 )
 
 

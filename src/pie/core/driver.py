@@ -18,6 +18,11 @@ class DriverSpec:
     context_length: int
     precision: str
     device: str
+    slots: int = 0
+    """Token slots."""
+    matchers: int = 0
+    adapters: tuple[str, ...] = ()
+    """Names of the LoRA adapters that are loaded."""
 
 
 class Executor(Protocol):

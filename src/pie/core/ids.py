@@ -11,3 +11,8 @@ VirtualPage = NewType("VirtualPage", int)
 VirtualEmb = NewType("VirtualEmb", int)
 PhysicalPage = NewType("PhysicalPage", int)
 PhysicalEmb = NewType("PhysicalEmb", int)
+
+VirtualSlot = NewType("VirtualSlot", int)
+VirtualMatcher = NewType("VirtualMatcher", int)
+PhysicalSlot = NewType("PhysicalSlot", int)
+PhysicalMatcher = NewType("PhysicalMatcher", int)

@@ -44,6 +44,12 @@ class Limits:
     """Futures not yet dropped and commands not yet executed, together."""
     message_bytes: int = 1 << 20
     """One message, blob, log piece or text argument."""
+    pages: int = 1 << 20
+    """Key-value pages held at once, on all models together."""
+    children: int = 16
+    """Programs that it has spawned and that are still alive; theirs count too."""
+    hosts: tuple[str, ...] | None = None
+    """Hosts it may talk to, out of those that the operator allows; None: all of those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +57,5 @@ class Launch:
     program: Program
     args: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    tenant: str = "default"
+    """Whose names (pages, topics, store keys) it sees."""

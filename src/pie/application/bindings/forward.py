@@ -1,9 +1,11 @@
 """`pie:inferlet/forward`: running embeddings through the model."""
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 from pie.application.guest import Guest
 from pie.core.commands import Forward, MaskPage
+from pie.core.errors import Unavailable
 from pie.core.ids import QueueId, VirtualEmb, VirtualPage
 
 
@@ -25,4 +27,12 @@ def mask_kvpage(guest: Guest, queue: QueueId, page: VirtualPage, visible: int) -
     guest.session.submit(queue, MaskPage(page, visible))
 
 
-FUNCTIONS = (forward, mask_kvpage)
+def available_adapters(guest: Guest, model: object) -> NoReturn:
+    raise Unavailable("available-adapters is not built yet")
+
+
+def forward_with_adapter(guest: Guest, queue: object, adapter: object, ikv: object, iemb: object, okv: object, okv_offset: object, oemb: object, outputs: object, mask: object) -> NoReturn:
+    raise Unavailable("forward-with-adapter is not built yet")
+
+
+FUNCTIONS = (forward, mask_kvpage, available_adapters, forward_with_adapter,)
