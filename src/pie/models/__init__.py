@@ -3,6 +3,7 @@
 Nothing here computes with a model (that is `pie.inference`), and nothing executes what came with one.
 """
 
+from pie.models.adapters import Adapter, LoraModule, open_adapter
 from pie.models.config import LlamaConfig, RopeScaling
 from pie.models.sources import DEFAULT_MODEL, DEFAULT_SOURCE
 from pie.models.store import DamagedModel, ModelStore
@@ -13,14 +14,17 @@ from pie.models.weights import read_config, read_tensors
 __all__ = [
     "DEFAULT_MODEL",
     "DEFAULT_SOURCE",
+    "Adapter",
     "DamagedModel",
     "LlamaConfig",
+    "LoraModule",
     "ModelStore",
     "ModelTokenizer",
     "RopeScaling",
     "StoredModel",
     "load_tokenizer",
     "model_info",
+    "open_adapter",
     "open_model",
     "read_config",
     "read_tensors",

@@ -72,6 +72,9 @@ class Keys:
     def has(self, key: str) -> bool:
         return self._values.get(key) is not None
 
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._values)
+
     def number(self, key: str, default: float | None = None) -> float:
         value = self._values.get(key)
         if value is None and default is not None:
