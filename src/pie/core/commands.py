@@ -132,6 +132,25 @@ class ReadSlots(NamedTuple):
     slots: Sequence[VirtualSlot]
 
 
+class DecodeAhead(NamedTuple):
+    """`count` times a sample at `oemb` and, after each but the last, the token's embedding and forward.
+
+    Token i has position `position + i`; its keys and values go to token `offset + i` of `pages`, and it sees
+    `pages` up to there. One of `stop` ends it. Its completion is a `Listener`.
+    """
+
+    spec: SamplingSpec
+    position: int
+    pages: Sequence[VirtualPage]
+    offset: int
+    emb: VirtualEmb
+    oemb: VirtualEmb
+    count: int
+    stop: Sequence[Token] = ()
+    matcher: VirtualMatcher | None = None
+    adapter: str = ""
+
+
 class NewMatchers(NamedTuple):
     grammar: Grammar
     matchers: Sequence[VirtualMatcher]
@@ -189,7 +208,7 @@ class Synchronize(NamedTuple):
 Command = (
     AllocPages | FreePages | AllocEmbs | FreeEmbs | CopyPages | ForkPages | MaskPage
     | EmbedText | Forward | NextDist | Synchronize
-    | AllocSlots | FreeSlots | Sample | EmbedSlots | ReadSlots
+    | AllocSlots | FreeSlots | Sample | EmbedSlots | ReadSlots | DecodeAhead
     | NewMatchers | FreeMatchers | ForkMatchers | AdvanceMatcher | RollbackMatcher
     | ReadMatcher | MaskOfMatcher
     | Score | AttentionStats
@@ -205,15 +224,22 @@ class Completion(Protocol):
     def fail(self, error: PieError) -> None: ...
 
 
+class Listener(Completion, Protocol):
+    """A completion that hears of each step: `add` a token, then `resolve` with None after the last."""
+
+    def add(self, token: int) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Dist:
     """A next-token distribution: the best tokens, descending, and facts about the full distribution.
 
     `tokens` and `probs` have the same length (top-K); `chosen` maps the tokens asked for to their exact
-    natural log-probabilities; `entropy` is in nats.
+    natural log-probabilities; `entropy` is in nats; `best_logit` is the raw logit of the best token.
     """
 
     tokens: Sequence[int]
     probs: Sequence[float]
     chosen: dict[int, float]
     entropy: float
+    best_logit: float = 0.0

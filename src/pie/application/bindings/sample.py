@@ -26,4 +26,11 @@ def read_slots(guest: Guest, queue: object, slots: object) -> NoReturn:
     raise Unavailable("read-slots is not built yet")
 
 
-FUNCTIONS = (alloc_slot, dealloc_slot, sample, embed_slot, read_slots,)
+def decode_ahead(
+    guest: Guest, queue: object, spec: object, position: object, pages: object, offset: object, emb: object,
+    oemb: object, count: object, stop: object, chunk: object, matcher: object, adapter: object,
+) -> NoReturn:
+    raise Unavailable("decode-ahead is not built yet")
+
+
+FUNCTIONS = (alloc_slot, dealloc_slot, sample, embed_slot, read_slots, decode_ahead)
