@@ -23,6 +23,8 @@ class DriverSpec:
     matchers: int = 0
     adapters: tuple[str, ...] = ()
     """Names of the LoRA adapters that are loaded."""
+    page_bytes: int = 0
+    """Memory of one key-value page."""
 
 
 class Executor(Protocol):

@@ -61,6 +61,10 @@ class Pass:
     """One row for each input of each masked segment: runs, alternately hidden and visible, over the
     tokens of `read_pages` (page_size each, in that order) and then over the segment's inputs."""
 
+    adapted: "array[int]" = field(default_factory=ints)
+    """Rows of two, by ascending segment: a segment that goes through a LoRA adapter, and which one (an index
+    into `DriverSpec.adapters`). What it writes to pages is what the adapter made of it."""
+
     dist_slots: "array[int]" = field(default_factory=ints)
     dist_top_k: "array[int]" = field(default_factory=ints)
     dist_tokens: "array[int]" = field(default_factory=ints)

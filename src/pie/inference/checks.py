@@ -23,6 +23,7 @@ def faults(work: Columns, spec: DriverSpec, written: Callable[[Ints], Bools]) ->
     yield from page_faults(work, spec)
     yield from input_faults(work, spec)
     yield from mask_faults(work)
+    yield from adapter_faults(work, spec)
     yield from target_faults(work, spec)
     yield from dist_faults(work, spec)
     yield from unwritten("inputs", work.inputs, written, work.embed_slots)
@@ -73,6 +74,14 @@ def mask_faults(work: Columns) -> Iterator[str]:
     if len(work.mask_starts) - 1 != wanted:
         yield f"mask_starts: {len(work.mask_starts) - 1} rows for {wanted} masked inputs"
     yield from outside("mask_runs", work.mask_runs, HIGHEST)
+
+
+def adapter_faults(work: Columns, spec: DriverSpec) -> Iterator[str]:
+    segments, adapters = work.adapted[:, 0], work.adapted[:, 1]
+    yield from outside("adapted: segments", segments, work.segments)
+    yield from outside("adapted: adapters", adapters, len(spec.adapters))
+    if np.any(np.diff(segments) <= 0):
+        yield "adapted: segments are not in ascending order"
 
 
 def target_faults(work: Columns, spec: DriverSpec) -> Iterator[str]:

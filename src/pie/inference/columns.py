@@ -30,6 +30,7 @@ class Columns:
     masked: Ints
     mask_runs: Ints
     mask_starts: Ints
+    adapted: Ints
     dist_slots: Ints
     dist_top_k: Ints
     dist_tokens: Ints
@@ -40,7 +41,7 @@ class Columns:
         return len(self.input_starts) - 1
 
 
-WIDTHS = {"copies": 5, "page_masks": 2, "outputs": 2}
+WIDTHS = {"copies": 5, "page_masks": 2, "outputs": 2, "adapted": 2}
 NAMES = tuple(Columns.__dataclass_fields__)
 
 

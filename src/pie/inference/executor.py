@@ -20,12 +20,13 @@ from pie.inference.handlers.forward import Forward
 from pie.inference.handlers.fresh import clear_fresh_pages
 from pie.inference.handlers.mask import mask_pages
 from pie.inference.llama import Llama
+from pie.inference.lora import Lora
 from pie.inference.prepared import PreparedWeights
 from pie.inference.rotary import Rotary
 from pie.inference.settings import InferenceSettings
 from pie.inference.storage import EmbStorage, PageStorage
 from pie.inference.wire import WorkerOptions
-from pie.models import LlamaConfig, StoredModel, open_model, read_config
+from pie.models import LlamaConfig, StoredModel, open_adapter, open_model, read_config
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ class TorchExecutor:
         self._pages = PageStorage(config, settings.pages, settings.page_size, settings.embs)
         self._embs = EmbStorage(settings.embs, config.hidden_size)
         attention = TorchAttention(self._pages, config.heads)
-        self._forward = Forward(self._model, Rotary(config), attention, self._pages, self._embs)
+        lora = open_lora(config, settings)
+        self._forward = Forward(self._model, Rotary(config), attention, self._pages, self._embs, lora)
         self._spec = make_spec(config, settings)
 
     @property
@@ -117,7 +119,14 @@ def make_spec(config: LlamaConfig, settings: InferenceSettings) -> DriverSpec:
         context_length=config.context_length,
         precision=settings.precision,
         device=settings.device,
+        adapters=tuple(name for name, _ in settings.adapters),
+        page_bytes=8 * config.layers * config.kv_heads * config.head_dim * settings.page_size,
     )
+
+
+def open_lora(config: LlamaConfig, settings: InferenceSettings) -> Lora:
+    """Raises `BadModel` for an adapter that cannot be read or is not for this model."""
+    return Lora([open_adapter(name, Path(folder), config) for name, folder in settings.adapters], config)
 
 
 def open_executor(options: WorkerOptions, progress: Progress) -> TorchExecutor:

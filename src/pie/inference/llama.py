@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import silu
 
 from pie.inference.attention import Attention
+from pie.inference.lora import BatchLora
 from pie.models import LlamaConfig
 
 
@@ -48,12 +49,18 @@ class Llama:
         """[tokens, hidden]"""
         return self.weights.embedding.index_select(0, tokens)
 
-    def hidden(self, inputs: torch.Tensor, turns: torch.Tensor, attention: Attention) -> torch.Tensor:
+    def hidden(
+        self,
+        inputs: torch.Tensor,
+        turns: torch.Tensor,
+        attention: Attention,
+        lora: BatchLora | None = None,
+    ) -> torch.Tensor:
         """[inputs, hidden] through all layers, before the last norm. `turns` come from `Rotary`."""
         hidden = inputs.t().contiguous()
         for index, layer in enumerate(self.weights.layers):
-            self._attend(hidden, index, layer, turns, attention)
-            self._mlp(hidden, layer)
+            self._attend(hidden, index, layer, turns, attention, lora)
+            self._mlp(hidden, index, layer, lora)
         return hidden.t()
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -61,21 +68,39 @@ class Llama:
         return torch.mm(self.weights.head, self._norm(hidden.t().contiguous(), self.weights.norm))
 
     def _attend(
-        self, hidden: torch.Tensor, index: int, layer: LayerWeights, turns: torch.Tensor, attention: Attention
+        self,
+        hidden: torch.Tensor,
+        index: int,
+        layer: LayerWeights,
+        turns: torch.Tensor,
+        attention: Attention,
+        lora: BatchLora | None,
     ) -> None:
-        qkv = torch.mm(layer.qkv, self._norm(hidden, layer.attention_norm)).t().contiguous()
+        normed = self._norm(hidden, layer.attention_norm)
+        qkv = torch.mm(layer.qkv, normed).t().contiguous()
+        if lora is not None:
+            lora.add(index, "qkv", normed.t(), qkv)
         self._turn(qkv, turns)
         attention.store(index, qkv[:, self._queries : self._keys_end], qkv[:, self._keys_end :])
         seen = attention.attend(index, qkv[:, : self._queries])
         hidden.addmm_(layer.out, seen.t())
+        if lora is not None:
+            lora.add(index, "out", seen, hidden.t())
 
     def _turn(self, qkv: torch.Tensor, turns: torch.Tensor) -> None:
         pairs = qkv.view(len(qkv), -1, self.config.head_dim // 2, 2)[:, : self._turned]
         torch.view_as_complex(pairs).mul_(turns)
 
-    def _mlp(self, hidden: torch.Tensor, layer: LayerWeights) -> None:
-        gate, up = torch.mm(layer.gate_up, self._norm(hidden, layer.mlp_norm)).chunk(2)
-        hidden.addmm_(layer.down, silu(gate, inplace=True).mul_(up))
+    def _mlp(self, hidden: torch.Tensor, index: int, layer: LayerWeights, lora: BatchLora | None) -> None:
+        normed = self._norm(hidden, layer.mlp_norm)
+        both = torch.mm(layer.gate_up, normed)
+        if lora is not None:
+            lora.add(index, "gate_up", normed.t(), both.t())
+        gate, up = both.chunk(2)
+        inner = silu(gate, inplace=True).mul_(up)
+        hidden.addmm_(layer.down, inner)
+        if lora is not None:
+            lora.add(index, "down", inner.t(), hidden.t())
 
     def _norm(self, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """[features, inputs]; root mean square over the features, `weight` is [features, 1]."""

@@ -12,6 +12,8 @@ class InferenceSettings:
     threads: int = 2
     precision: str = "fp32"
     device: str = "cpu"
+    adapters: tuple[tuple[str, str], ...] = ()
+    """LoRA adapters: the name that programs use, and PEFT's folder."""
     pass_seconds: float = 300.0
     """A pass that takes longer counts as hung: the driver is killed and restarted."""
     start_seconds: float = 600.0

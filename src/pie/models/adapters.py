@@ -26,7 +26,7 @@ MOST_RANK = 1024
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LITERAL = re.compile(r"\^?[A-Za-z0-9_.]+")
 """What we take as a key of `rank_pattern` and `alpha_pattern`: a module's name or its end."""
-NEITHER = (None, False, "", [], {})
+NEITHER: tuple[object, ...] = (None, False, "", [], {})
 FOREIGN: Mapping[str, str] = {
     "use_dora": "DoRA",
     "use_qalora": "QALoRA",

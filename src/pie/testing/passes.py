@@ -67,6 +67,10 @@ class PassBuilder:
             self._extend("outputs", (first + index, slot))
         return self
 
+    def adapt(self, adapter: int) -> "PassBuilder":
+        """The next segment goes through this adapter."""
+        return self._extend("adapted", (len(self._columns["input_starts"]) - 1, adapter))
+
     def dist(self, slot: int, top_k: int = 8, tokens: Sequence[int] = ()) -> "PassBuilder":
         self._extend("dist_slots", (slot,))
         self._extend("dist_top_k", (top_k,))

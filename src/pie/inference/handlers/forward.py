@@ -6,6 +6,7 @@ import torch
 from pie.inference.attention import Attention
 from pie.inference.columns import Columns
 from pie.inference.llama import Llama
+from pie.inference.lora import Lora
 from pie.inference.rotary import Rotary
 from pie.inference.storage import EmbStorage, PageStorage
 from pie.inference.visibility import View, look
@@ -13,13 +14,20 @@ from pie.inference.visibility import View, look
 
 class Forward:
     def __init__(
-        self, model: Llama, rotary: Rotary, attention: Attention, pages: PageStorage, embs: EmbStorage
+        self,
+        model: Llama,
+        rotary: Rotary,
+        attention: Attention,
+        pages: PageStorage,
+        embs: EmbStorage,
+        lora: Lora,
     ) -> None:
         self._model = model
         self._rotary = rotary
         self._attention = attention
         self._pages = pages
         self._embs = embs
+        self._lora = lora
 
     def run(self, work: Columns) -> None:
         """Hidden states to their slots; keys and values to their targets, last, when nothing can fail."""
@@ -29,7 +37,10 @@ class Forward:
         view = look(work, positions, self._pages)
         self._attention.begin(view)
         hidden = self._model.hidden(
-            self._embs.read(work.inputs), self._rotary.turns(positions), self._attention
+            self._embs.read(work.inputs),
+            self._rotary.turns(positions),
+            self._attention,
+            self._lora.batch(work),
         )
         self._keep_outputs(work, hidden, view)
         self._keep_tokens(work, view)
