@@ -55,5 +55,12 @@ def check_arguments(launch: Launch) -> None:
 
 def least(asked: Limits, most: Limits) -> Limits:
     """What was asked for, as far as it is allowed."""
-    names = [field.name for field in dataclasses.fields(Limits)]
-    return Limits(**{name: min(getattr(asked, name), getattr(most, name)) for name in names})
+    names = [field.name for field in dataclasses.fields(Limits) if field.name != "hosts"]
+    lower = {name: min(getattr(asked, name), getattr(most, name)) for name in names}
+    return Limits(**lower, hosts=_common(asked.hosts, most.hosts))
+
+
+def _common(asked: tuple[str, ...] | None, most: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if asked is None or most is None:
+        return most if asked is None else asked
+    return tuple(host for host in asked if host in most)
