@@ -170,9 +170,13 @@ class Guest:
             wall_ms=wall_ms,
             host_calls=self.host_calls,
             bytes_out=self.bytes_out,
+            bytes_in=0,
+            children=0,
             cpu_ms_left=max(0.0, (self.limits.cpu_seconds - self.cpu_seconds) * 1000),
             wall_ms_left=max(0.0, self.limits.wall_seconds * 1000 - wall_ms),
             pages_left=used.pages_left,
+            calls_left=self.limits.calls_in_flight - len(self.futures),
+            children_left=self.limits.children,
         )
 
     # What host calls use when something goes wrong

@@ -18,6 +18,12 @@ class InstanceUsage:
     wall_ms: float
     host_calls: int
     bytes_out: int
+    """Messages and HTTP requests; `bytes_in` the answers to those."""
+    bytes_in: int
+    children: int
+    """Programs that it has spawned, and theirs, that are alive."""
     cpu_ms_left: float
     wall_ms_left: float
     pages_left: int
+    calls_left: int
+    children_left: int

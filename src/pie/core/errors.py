@@ -13,7 +13,10 @@
     ├── OperatorError         the set-up must change
     │   ├── OutOfResources      pages, embeddings or instances are used up
     │   ├── Unavailable         loading, draining, the driver died, no network
+    │   ├── NotPermitted        the settings or the launch do not allow it
     │   └── BadModel            a model's files are damaged, or of a kind that is not supported
+    ├── Unreachable           a server outside did not answer, or not as it should
+    ├── ChildFailed           a program that this one spawned failed
     ├── Cancelled             somebody asked for it
     ├── Timeout               a deadline passed
     └── InternalError         a bug of ours
@@ -74,8 +77,20 @@ class Unavailable(OperatorError):
     kind = "unavailable"
 
 
+class NotPermitted(OperatorError):
+    kind = "not-permitted"
+
+
 class BadModel(OperatorError):
     kind = "unavailable"
+
+
+class Unreachable(PieError):
+    kind = "unreachable"
+
+
+class ChildFailed(PieError):
+    kind = "child-failed"
 
 
 class Cancelled(PieError):

@@ -8,6 +8,9 @@
     ├── LimitExceeded       memory, CPU, wall time, calls in flight, sizes
     │   └── ContextFull       more tokens than the model's context length
     ├── Unavailable         the model's driver died or is loading
+    ├── NotPermitted        the server's settings or the launch do not allow it
+    ├── Unreachable         a server outside did not answer, or not as it should
+    ├── ChildFailed         a program that this one spawned failed; its own words are in the text
     ├── Timeout             the server's deadline for a wait passed
     ├── Cancelled           what was waited for has been cancelled
     └── Internal            a bug of the server
@@ -60,6 +63,18 @@ class Cancelled(InferletError):
     kind = "cancelled"
 
 
+class NotPermitted(InferletError):
+    kind = "not-permitted"
+
+
+class Unreachable(InferletError):
+    kind = "unreachable"
+
+
+class ChildFailed(InferletError):
+    kind = "child-failed"
+
+
 class Internal(InferletError):
     kind = "internal"
 
@@ -91,6 +106,9 @@ ERRORS: dict[str, type[InferletError]] = {
     "TIMEOUT": Timeout,
     "CANCELLED": Cancelled,
     "INTERNAL": Internal,
+    "NOT_PERMITTED": NotPermitted,
+    "UNREACHABLE": Unreachable,
+    "CHILD_FAILED": ChildFailed,
 }
 
 

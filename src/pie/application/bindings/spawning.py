@@ -18,6 +18,14 @@ def receive_from_child(guest: Guest, child: object) -> NoReturn:
     raise Unavailable("receive-from-child is not built yet")
 
 
+def receive_blob_from_child(guest: Guest, child: object) -> NoReturn:
+    raise Unavailable("receive-blob-from-child is not built yet")
+
+
+def send_blob_to_child(guest: Guest, child: object, msg: object) -> NoReturn:
+    raise Unavailable("send-blob-to-child is not built yet")
+
+
 def send_to_child(guest: Guest, child: object, msg: object) -> NoReturn:
     raise Unavailable("send-to-child is not built yet")
 
@@ -26,4 +34,6 @@ def cancel_child(guest: Guest, child: object) -> NoReturn:
     raise Unavailable("cancel-child is not built yet")
 
 
-FUNCTIONS = (spawn, wait_child, receive_from_child, send_to_child, cancel_child,)
+FUNCTIONS = (
+    spawn, wait_child, receive_from_child, receive_blob_from_child, send_to_child, send_blob_to_child, cancel_child
+)

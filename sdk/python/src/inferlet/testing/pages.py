@@ -17,6 +17,9 @@ class ErrorKind(Enum):
     TIMEOUT = 6
     CANCELLED = 7
     INTERNAL = 8
+    NOT_PERMITTED = 9
+    UNREACHABLE = 10
+    CHILD_FAILED = 11
 
 
 class ErrorValue(NamedTuple):
@@ -49,6 +52,7 @@ class Emb(NamedTuple):
 
     slot: Slot | None = None
     seen: tuple[int, ...] | None = None
+    adapter: str = ""
 
 
 class Named(dict[int, T]):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from inferlet.testing.answers import STOP_TOKENS, VOCABULARY
 from inferlet.testing.pages import ErrorKind, HostError, invalid
@@ -10,6 +10,12 @@ from inferlet.testing.waiting import FakeFutures, Pending
 
 PASS_MS = 1
 """Virtual milliseconds until a distribution or a synchronisation is ready."""
+
+
+TRAITS = (
+    "core-runtime", "allocate", "forward", "input-text", "tokenize", "output-text", "sample", "constrain",
+    "score", "introspect",
+)
 
 
 class Stream(Enum):
@@ -39,9 +45,14 @@ class Usage(NamedTuple):
     compute_ms: float = 0.0
     cpu_ms: float = 0.0
     bytes_out: int = 0
+    bytes_in: int = 0
+    wall_ms: float = 0.0
+    children: int = 0
     cpu_ms_left: float = 10_000.0
     wall_ms_left: float = 600_000.0
     pages_left: int = 4096
+    calls_left: int = 4096
+    children_left: int = 16
 
 
 class FakeRuntime:
@@ -57,6 +68,10 @@ class FakeRuntime:
         self.sent: list[str | bytes] = []
         self.logs: list[tuple[str, str]] = []
         self.queues: list[str] = []
+        self.failed: dict[int, str] = {}
+        """Poisoned queues, with their first error."""
+        self.next_failure: HostError | None = None
+        """What the next result of a queue will be instead."""
         self._futures = futures
         self._calls = calls
 
@@ -76,10 +91,10 @@ class FakeRuntime:
         self.sent.append(msg)
 
     def receive(self) -> int:
-        return self._futures.add(Pending(None))
+        return self._futures.add(Pending(None, box=self._futures.inbox))
 
     def receive_blob(self) -> int:
-        return self._futures.add(Pending(None))
+        return self._futures.add(Pending(None, box=self._futures.inbox))
 
     def log(self, to: Enum, text: str) -> None:
         self.logs.append((to.name.lower(), text))
@@ -95,7 +110,7 @@ class FakeRuntime:
 
     def available_traits(self, model: str) -> list[str]:
         self.model(model)
-        return ["core-runtime", "allocate", "forward", "input-text", "tokenize", "output-text"]
+        return list(TRAITS)
 
     def create_queue(self, model: str) -> int:
         self.queues.append(self.model(model).name)
@@ -105,12 +120,13 @@ class FakeRuntime:
         self.model_of(queue)
 
     def synchronize(self, queue: int) -> int:
-        self.model_of(queue)
-        self._calls.append("synchronize")
-        return self._futures.add(Pending(self._futures.milliseconds + PASS_MS))
+        self.command("synchronize", queue)
+        return self.promise(queue, None)
 
     def reset_queue(self, queue: int) -> None:
         self.model_of(queue)
+        self._calls.append("reset_queue")
+        self.failed.pop(queue, None)
 
     def debug_query(self, queue: int) -> str:
         self.model_of(queue)
@@ -118,6 +134,30 @@ class FakeRuntime:
 
     def usage(self) -> Usage:
         return Usage(host_calls=len(self._calls))
+
+    def command(self, name: str, queue: int) -> ModelRecord:
+        """Notes a call that takes a queue; the queue's model. A poisoned queue takes none."""
+        self._calls.append(name)
+        model = self.model_of(queue)
+        if queue in self.failed:
+            message = f"queue {queue} has failed: {self.failed[queue]}. reset_queue makes it usable again"
+            raise HostError(ErrorKind.QUEUE_FAILED, message)
+        return model
+
+    def promise(self, queue: int, value: Any) -> int:
+        """A future of what a queue's command gives, one pass from now."""
+        failure, self.next_failure = self.next_failure, None
+        if failure is not None:
+            self.failed[queue] = str(failure)
+        return self._futures.add(Pending(self._futures.milliseconds + PASS_MS, value, failure))
+
+    def later(self, value: Any) -> int:
+        """A future of a value that no queue is asked for."""
+        return self._futures.add(Pending(self._futures.milliseconds + PASS_MS, value))
+
+    def take(self, future: int) -> Any:
+        """The value of a future, which is waited for and forgotten."""
+        return self._futures.take(future)
 
     def model(self, name: str) -> ModelRecord:
         for model in self.models:
