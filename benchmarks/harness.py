@@ -19,7 +19,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PACKAGES = ("torch", "wasmtime", "numpy", "pyzmq", "msgspec", "uvloop")
+PACKAGES = ("torch", "wasmtime", "numpy", "msgspec", "uvloop")
 
 
 @dataclass(frozen=True, slots=True)

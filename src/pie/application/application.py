@@ -6,7 +6,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 from pie.application.components import Components
-from pie.application.engine import Ticker, address_of, make_engine
+from pie.application.engine import address_of, make_engine
 from pie.application.fiber import Fiber
 from pie.application.guest import Guest
 from pie.application.instance import Instance
@@ -18,6 +18,7 @@ from pie.application.spares import Spares
 from pie.application.stage import Stage
 from pie.application.standard import standard_names
 from pie.application.statistics import ApplicationStatistics
+from pie.application.ticker import Ticker
 from pie.control import Control
 from pie.core.errors import Cancelled, NotFound, OutOfResources, Timeout, Unavailable
 from pie.core.events import Failed, Finished

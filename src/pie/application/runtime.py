@@ -12,9 +12,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from pie.application.engine import Ticker
 from pie.application.guest import Guest
 from pie.application.stage import Stage
+from pie.application.ticker import Ticker
 from pie.core.errors import InternalError
 
 PATIENCE = 8

@@ -72,6 +72,7 @@ def describe_exit(code: int) -> str:
 
 
 async def start_child(options: WorkerOptions) -> Child:
+    """The process inherits the descriptor `options.line`."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -80,6 +81,7 @@ async def start_child(options: WorkerOptions) -> Child:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
+        pass_fds=(options.line,),
         env=worker_environment(options.settings.threads),
         start_new_session=True,  # Ctrl-C in the terminal is the host's business
     )

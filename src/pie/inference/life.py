@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import zmq
 
 from pie.core import errors
 from pie.core.driver import DriverSpec
@@ -29,13 +28,15 @@ from pie.inference.wire import (
     pass_result,
 )
 
+HANG_UP_SECONDS = 1.0
+"""A process that has closed its line is killed after this."""
+
 
 class Life:
     """A process, its channel and what is under way. Breaks when a pass hangs or an answer makes no sense."""
 
     def __init__(
         self,
-        context: "zmq.Context[zmq.Socket[bytes]]",
         settings: InferenceSettings,
         progress: Progress,
         done: Callable[[PassResult], None],
@@ -50,20 +51,17 @@ class Life:
         self._reason = ""
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[DriverSpec] = self._loop.create_future()
-        self._channel = Channel(context, self._receive)
+        self._channel = Channel(self._receive, self._hung_up)
         self._child: Child | None = None
 
     @property
     def pid(self) -> int | None:
         return self._child.pid if self._child else None
 
-    @property
-    def address(self) -> str:
-        return self._channel.address
-
-    async def start(self, options: WorkerOptions) -> DriverSpec:
-        """Raises the driver's own reason, or `Unavailable` with its last words."""
-        self._child = child = await start_child(options)
+    async def start(self, options: Callable[[int], WorkerOptions]) -> DriverSpec:
+        """`options` is given the descriptor of the line. Raises the driver's own reason, or `Unavailable`
+        with its last words."""
+        self._child = child = await self._start_child(options)
         seconds = self._settings.start_seconds
         either: set[asyncio.Future[Any]] = {self._ready, child.ended}
         await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -75,9 +73,15 @@ class Life:
             raise Unavailable(f"the driver did not start: {last_words}")
         raise Unavailable(f"the driver was not ready within {seconds:g} seconds")
 
+    async def _start_child(self, options: Callable[[int], WorkerOptions]) -> Child:
+        with self._channel.other_end as line:  # ours is closed once the child has its own
+            return await start_child(options(line.fileno()))
+
     def submit(self, work: Pass) -> None:
         self._channel.send(self._wire.encode_pass(work))
         self._in_flight.append(work.number)
+        if self._channel.clogged:
+            self._break("it does not take its passes")
         if self._limit is None:
             self._watch()
 
@@ -90,7 +94,7 @@ class Life:
         return self._reason or reason
 
     async def close(self) -> None:
-        """Idempotent; the process, the socket and its file are gone afterwards."""
+        """Idempotent; process and line are gone afterwards."""
         self._stop_watch()
         for step in self._steps.values():
             step.finish()
@@ -111,6 +115,12 @@ class Life:
 
     def _hung(self) -> None:
         self._break(f"pass {self._in_flight[0]} took longer than {self._settings.pass_seconds:g} seconds")
+
+    def _hung_up(self) -> None:
+        """Without its line the process is of no use. Mostly it is about to end by itself, and says why."""
+        if self._child is not None:
+            self._stop_watch()
+            self._limit = self._loop.call_later(HANG_UP_SECONDS, self._child.kill)
 
     def _break(self, reason: str) -> None:
         self._reason = self._reason or reason

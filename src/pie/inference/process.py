@@ -8,8 +8,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import zmq
-
 from pie.core.driver import DriverSpec
 from pie.core.errors import PieError, WrongState
 from pie.core.passes import Pass, PassResult
@@ -42,7 +40,6 @@ class DriverProcess:
         self._settings = settings
         self._executor = executor
         self._faults = tuple(faults)
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         self._spec: DriverSpec | None = None
         self._life: Life | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -101,20 +98,19 @@ class DriverProcess:
             await self._life.close()
             self._life = None
         self._absence = "it has been closed"
-        self._context.term()
 
     async def _begin_life(self, faults: tuple[Fault, ...], progress: Progress) -> Life:
-        life = Life(self._context, self._settings, progress, lambda result: self._done(result))
+        life = Life(self._settings, progress, lambda result: self._done(result))
         try:
-            self._spec = await life.start(self._options(life.address, faults))
+            self._spec = await life.start(lambda line: self._options(line, faults))
         except BaseException:
             await life.close()
             raise
         return life
 
-    def _options(self, address: str, faults: tuple[Fault, ...]) -> WorkerOptions:
+    def _options(self, line: int, faults: tuple[Fault, ...]) -> WorkerOptions:
         return WorkerOptions(
-            address, str(self._model_folder), str(self._home), self._settings, self._executor, faults
+            line, str(self._model_folder), str(self._home), self._settings, self._executor, faults
         )
 
     async def _supervise(self, life: Life | None) -> None:

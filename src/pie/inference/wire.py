@@ -29,7 +29,8 @@ class Fault:
 class WorkerOptions:
     """Everything a driver process is told at birth. `executor`: "module:function" that makes its heart."""
 
-    address: str
+    line: int
+    """Descriptor of its end of the line to the host."""
     model_folder: str
     home: str
     settings: InferenceSettings

@@ -4,24 +4,24 @@ It executes passes in order and sends results, and ends by itself when its host 
 other end of its standard input.
 """
 
+import contextlib
 import importlib
 import logging
 import os
-import shutil
+import socket
 import sys
 import threading
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
-import zmq
 
 from pie.core.driver import Executor
 from pie.core.errors import PieError
 from pie.core.passes import Pass, PassResult
 from pie.core.progress import Progress, Step
 from pie.inference.faults import ON_THE_WIRE, FaultPlan, FaultyExecutor, alter
+from pie.inference.framing import HEADER, framed
 from pie.inference.wire import (
     Advanced,
     Began,
@@ -36,39 +36,43 @@ from pie.inference.wire import (
 )
 
 ExecutorFactory = Callable[[WorkerOptions, Progress], Executor]
-LINGER_MS = 2000
 log = logging.getLogger(__name__)
 
 
 class Line:
-    """The worker's end of the socket."""
+    """The worker's end. It may block: the host never does."""
 
-    def __init__(self, address: str, plan: FaultPlan) -> None:
-        self._context = zmq.Context(io_threads=1)
-        self._socket = self._context.socket(zmq.PAIR)
-        self._socket.set_hwm(0)
-        self._socket.linger = LINGER_MS
-        self._socket.connect(address)
+    def __init__(self, descriptor: int, plan: FaultPlan) -> None:
+        self._socket = socket.socket(fileno=descriptor)
+        self._input = self._socket.makefile("rb")
         self._wire = Wire()
         self._plan = plan
         self._answers = 0
 
     def send(self, message: FromDriver) -> None:
-        self._socket.send(self._wire.encode(message))
+        self._socket.sendall(framed(self._wire.encode(message)))
 
     def answer(self, message: Done) -> None:
         self._answers += 1
         data = self._wire.encode(message)
         kind = self._plan.take(self._answers, ON_THE_WIRE)
         for part in alter(data, kind) if kind else (data,):
-            self._socket.send(part)
+            self._socket.sendall(framed(part))
 
     def receive(self) -> Pass:
-        return self._wire.decode_pass(self._socket.recv())
+        """Raises `EOFError` when the host is gone."""
+        (size,) = HEADER.unpack(self._read(HEADER.size))
+        return self._wire.decode_pass(self._read(size))
+
+    def _read(self, size: int) -> bytes:
+        data = self._input.read(size)
+        if len(data) < size:
+            raise EOFError("the host has closed the line")
+        return data
 
     def close(self) -> None:
+        self._input.close()
         self._socket.close()
-        self._context.term()
 
 
 class SentStep:
@@ -112,11 +116,10 @@ class SentProgress:
         return SentStep(self._line, self._steps, total)
 
 
-def end_with_host(folder: Path) -> None:
-    """Ends this process as soon as standard input ends, whatever it is doing, and removes the socket."""
+def end_with_host() -> None:
+    """Ends this process as soon as standard input ends, whatever it is doing."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
-    shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 
@@ -151,6 +154,7 @@ def execute(executor: Executor, work: Pass) -> PassResult:
 
 
 def work_off(executor: Executor, line: Line) -> None:
+    """Raises `EOFError` or `ConnectionError` when the host is gone."""
     line.send(Ready(executor.spec))
     while True:
         line.answer(done(execute(executor, line.receive())))
@@ -158,13 +162,13 @@ def work_off(executor: Executor, line: Line) -> None:
 
 def main(arguments: list[str]) -> int:
     options = msgspec.json.decode(arguments[0], type=WorkerOptions)
-    folder = Path(options.address.removeprefix("ipc://")).parent
-    threading.Thread(target=end_with_host, args=(folder,), daemon=True).start()
+    threading.Thread(target=end_with_host, daemon=True).start()
     plan = FaultPlan(options.faults)
-    line = Line(options.address, plan)
+    line = Line(options.line, plan)
     executor = open_executor(options, line, plan)
     if executor is not None:
-        work_off(executor, line)
+        with contextlib.suppress(EOFError, ConnectionError):
+            work_off(executor, line)
     line.close()
     return 1
 
