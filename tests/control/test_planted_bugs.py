@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from random_programs import RandomPrograms
 
-from pie.control.batch import Batch, Claims
+from pie.control import placing_forward
+from pie.control.batch import Batch
+from pie.control.claims import Claims
 from pie.control.conflicts import Touched
 from pie.control.leases import PageLease
 from pie.control.memory import Memory
@@ -19,34 +21,35 @@ Patch = Callable[[pytest.MonkeyPatch], None]
 
 
 def write_to_shared_pages(patch: pytest.MonkeyPatch) -> None:
-    def claim(_: Batch, lease: PageLease, claims: Claims) -> bool:
+    def claim(self: Claims, lease: PageLease) -> bool:
         if lease.physical is None:
-            claims.fresh[lease] = None
+            self.claim_fresh(lease)
         return True
 
-    patch.setattr(Batch, "_claim_write", claim)
+    patch.setattr(Claims, "write", claim)
 
 
 def copy_into_shared_pages(patch: pytest.MonkeyPatch) -> None:
-    def claim(self: Batch, lease: PageLease, claims: Claims) -> bool:
+    def claim(self: Claims, lease: PageLease) -> bool:
         if lease.physical is None:
-            claims.fresh[lease] = None
+            self.claim_fresh(lease)
             return True
-        return self._touched.may_copy_to(lease.physical)
+        return self._batch.touched.may_copy_to(lease.physical)
 
-    patch.setattr(Batch, "_claim_copy_to", claim)
+    patch.setattr(Claims, "copy_to", claim)
 
 
 def copy_too_little_of_a_shared_page(patch: pytest.MonkeyPatch) -> None:
-    give = Batch._give_pages
+    give = Claims.give
 
-    def give_less(self: Batch, *args: Any) -> None:
-        before = len(self._columns.copies)
+    def give_less(self: Claims, *args: Any) -> None:
+        copies = self._batch.columns.copies
+        before = len(copies)
         give(self, *args)
-        for i in range(before + 4, len(self._columns.copies), 5):
-            self._columns.copies[i] -= 1
+        for i in range(before + 4, len(copies), 5):
+            copies[i] -= 1
 
-    patch.setattr(Batch, "_give_pages", give_less)
+    patch.setattr(Claims, "give", give_less)
 
 
 def give_freed_pages_away_within_the_pass(patch: pytest.MonkeyPatch) -> None:
@@ -60,35 +63,36 @@ def give_freed_pages_away_within_the_pass(patch: pytest.MonkeyPatch) -> None:
 
 
 def store_at_the_wrong_offset(patch: pytest.MonkeyPatch) -> None:
-    add = Batch._add_targets
+    add = placing_forward.add_targets
 
-    def add_shifted(self: Batch, work: ForwardWork, count: int) -> None:
-        before = len(self._columns.targets)
-        add(self, work, count)
+    def add_shifted(batch: Batch, work: ForwardWork, count: int) -> None:
+        targets = batch.columns.targets
+        before = len(targets)
+        add(batch, work, count)
         if count > 1 and work.writes:
-            self._columns.targets[before:] = reversed(self._columns.targets[before:])
+            targets[before:] = reversed(targets[before:])
 
-    patch.setattr(Batch, "_add_targets", add_shifted)
+    patch.setattr(placing_forward, "add_targets", add_shifted)
 
 
 def forget_that_pages_are_fresh(patch: pytest.MonkeyPatch) -> None:
-    give = Batch._give_pages
+    give = Claims.give
 
-    def give_stale(self: Batch, *args: Any) -> None:
+    def give_stale(self: Claims, *args: Any) -> None:
         give(self, *args)
-        self._columns.fresh_pages.clear()
+        self._batch.columns.fresh_pages.clear()
 
-    patch.setattr(Batch, "_give_pages", give_stale)
+    patch.setattr(Claims, "give", give_stale)
 
 
 def read_pages_in_another_order(patch: pytest.MonkeyPatch) -> None:
-    find = Batch._find_pages
+    find = placing_forward.find_pages
 
-    def find_reversed(self: Batch, *args: Any) -> Any:
-        pages = find(self, *args)
+    def find_reversed(*args: Any) -> Any:
+        pages = find(*args)
         return pages and list(reversed(pages))
 
-    patch.setattr(Batch, "_find_pages", find_reversed)
+    patch.setattr(placing_forward, "find_pages", find_reversed)
 
 
 def ignore(conflict: str) -> Patch:

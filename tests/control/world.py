@@ -39,6 +39,9 @@ class NoTokenizer:
     def vocabulary(self) -> list[bytes]:
         return [bytes((i,)) for i in range(256)]
 
+    def special_tokens(self) -> dict[int, str]:
+        return {}
+
     def render_chat(self, messages: str, add_generation_prompt: bool) -> str:
         return messages + ("assistant:" if add_generation_prompt else "")
 

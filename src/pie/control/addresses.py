@@ -2,14 +2,41 @@
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Generic
+from typing import Any, Generic
 
-from pie.control.leases import Lease, P, V
+from pie.control.leases import Kind, Lease, P, V
 from pie.core.errors import InvalidArgument, LimitExceeded, UnknownId
-from pie.core.ids import PhysicalEmb, PhysicalPage, VirtualEmb, VirtualPage
+from pie.core.ids import (
+    PhysicalEmb,
+    PhysicalMatcher,
+    PhysicalPage,
+    PhysicalSlot,
+    VirtualEmb,
+    VirtualMatcher,
+    VirtualPage,
+    VirtualSlot,
+)
 
 _LARGEST_ID = 2**32 - 1
 _REMEMBERED = 4096
+
+
+class Meter:
+    """How much is held, and its integral over time."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self._area = 0.0
+        self._since = 0.0
+
+    def change(self, amount: int, now: float) -> None:
+        self._area = self.area(now)
+        self._since = now
+        self.held += amount
+
+    def area(self, now: float) -> float:
+        """Held amount times seconds."""
+        return self._area + self.held * (now - self._since)
 
 
 class NameTable(Generic[V, P]):
@@ -24,6 +51,7 @@ class NameTable(Generic[V, P]):
         self._allocate = allocate
         self._limit = limit
         self._freed: deque[V] = deque(maxlen=_REMEMBERED)
+        self.held = Meter()
 
     def add(self, names: Sequence[V]) -> list[Lease[V, P]]:
         """Raises `InvalidArgument` for a name in use, `LimitExceeded` for too many names."""
@@ -89,30 +117,20 @@ class NameTable(Generic[V, P]):
         return UnknownId(f"{self.noun} {missing} was never allocated: {self._allocate} first")
 
 
-class Meter:
-    """How much is held, and its integral over time."""
-
-    def __init__(self) -> None:
-        self.held = 0
-        self._area = 0.0
-        self._since = 0.0
-
-    def change(self, amount: int, now: float) -> None:
-        self._area = self.area(now)
-        self._since = now
-        self.held += amount
-
-    def area(self, now: float) -> float:
-        """Held amount times seconds."""
-        return self._area + self.held * (now - self._since)
-
-
 class AddressSpace:
     """One inferlet's names on one model, and how much memory they hold."""
 
     def __init__(self, names: int) -> None:
-        """`names`: the most pages, and the most embeddings, that may be allocated at once."""
+        """`names`: the most pages, and the most of anything else, that may be allocated at once."""
         self.pages: NameTable[VirtualPage, PhysicalPage] = NameTable("page", "alloc_kvpage", names)
         self.embs: NameTable[VirtualEmb, PhysicalEmb] = NameTable("emb", "alloc_emb", names)
-        self.held_pages = Meter()
-        self.held_embs = Meter()
+        self.slots: NameTable[VirtualSlot, PhysicalSlot] = NameTable("slot", "alloc_slot", names)
+        self.matchers: NameTable[VirtualMatcher, PhysicalMatcher] = NameTable(
+            "matcher", "new_matcher", names
+        )
+        self.tables: dict[Kind, NameTable[Any, Any]] = {
+            "pages": self.pages,
+            "embs": self.embs,
+            "slots": self.slots,
+            "matchers": self.matchers,
+        }

@@ -24,6 +24,10 @@ a page that nobody else knows. Places freed while a pass is built are not given 
 happens to one physical place within a pass belongs to those who shared it before.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pie.control.leases import Kind
 from pie.core.ids import PhysicalEmb, PhysicalPage
 
 
@@ -49,6 +53,21 @@ class Touched:
         self.embs_produced: set[PhysicalEmb] = set()
         """Written by forwards."""
         self.embs_scored: set[PhysicalEmb] = set()
+
+    def embed(self, places: Sequence[PhysicalEmb]) -> None:
+        self.embs.update(places)
+        self.embs_embedded.update(places)
+
+    def score(self, place: PhysicalEmb) -> None:
+        self.embs.add(place)
+        self.embs_scored.add(place)
+
+    def written(self) -> Mapping[Kind, set[Any]]:
+        """Whose contents are unknown if the pass fails."""
+        return {
+            "pages": self.pages_changed | self.pages_written,
+            "embs": self.embs_embedded | self.embs_produced,
+        }
 
     def may_copy_from(self, page: PhysicalPage) -> bool:
         return page not in self.pages_written and page not in self.pages_masked

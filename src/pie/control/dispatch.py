@@ -3,6 +3,7 @@
 from pie.control.memory import Memory
 from pie.control.outcomes import Outcome
 from pie.control.planner import Planner
+from pie.control.shapes import fits
 from pie.control.ticket import Entry, Ticket
 from pie.control.traffic import Traffic
 from pie.core.commands import Dist
@@ -27,7 +28,7 @@ class Dispatcher:
             self.fail(InternalError(f"the model failed in pass {result.number}: {result.error}"), now)
             return
         ticket = in_flight[0]
-        if not _complete(ticket, result):
+        if not fits(ticket.work, result):
             self.fail(InternalError(f"the driver's answer to pass {result.number} has the wrong shape"), now)
             return
         in_flight.popleft()
@@ -46,7 +47,7 @@ class Dispatcher:
         for ticket in tickets:
             self._settle(ticket)
             self._refuse(ticket, error, now)
-            self._memory.lose(ticket.written_pages, ticket.written_embs, now)
+            self._memory.lose(ticket.written, now)
         self._memory.settle()
         self._planner.driver_free(now)
         self.traffic.failed_passes += len(tickets)
@@ -56,8 +57,8 @@ class Dispatcher:
         for dist in ticket.dists:
             if dist.completion is not None:
                 outcomes.append(Outcome(dist.queue, dist.completion, None, error))
-        for queue, completion in ticket.syncs:
-            outcomes.append(Outcome(queue, completion, None, error))
+        for question in ticket.questions:
+            outcomes.append(Outcome(question.queue, question.completion, None, error))
         for entry in ticket.entries:
             if entry.epoch == entry.queue.epoch and not entry.queue.closed:
                 self._planner.poison(entry.queue, error, now)
@@ -75,8 +76,8 @@ class Dispatcher:
                 row = slice(starts[i], starts[i + 1])
                 dist = Dist(tokens[row], probs[row], facts, entropies[i])
                 outcomes.append(Outcome(queue, completion, dist, None))
-        for queue, completion in ticket.syncs:
-            outcomes.append(Outcome(queue, completion, None, None))
+        for queue, completion, read in ticket.questions:
+            outcomes.append(Outcome(queue, completion, read(result), None))
 
     def _charge(self, ticket: Ticket, seconds: float) -> None:
         """Each program's share of the pass, by its input tokens and distributions."""
@@ -96,14 +97,3 @@ class Dispatcher:
 
 def _weight(entry: Entry) -> int:
     return entry.tokens + entry.dists or 1
-
-
-def _complete(ticket: Ticket, result: PassResult) -> bool:
-    """Whether the answer has a row for each distribution that was asked for."""
-    count = len(ticket.dists)
-    return (
-        len(result.entropies) == count
-        and len(result.top_starts) == count + 1
-        and len(result.top_tokens) == len(result.top_probs) == result.top_starts[-1]
-        and len(result.chosen_logprobs) == len(ticket.work.dist_tokens)
-    )

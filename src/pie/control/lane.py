@@ -46,8 +46,8 @@ class Lane:
         self.tokenizer = tokenizer
         self.down = ""
         """Why the driver cannot take passes; empty while it can."""
-        self.memory = Memory(spec.pages, spec.embs)
-        self.planner = Planner(self.memory, settings, spec.page_size)
+        self.memory = Memory(spec)
+        self.planner = Planner(self.memory, settings, spec)
         self.checks = Checks(spec, settings)
         self._dispatcher = Dispatcher(self.planner, self.memory)
         self._queues: dict[CommandQueue, None] = {}

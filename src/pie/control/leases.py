@@ -1,13 +1,24 @@
-"""Logical pages and embeddings: what a virtual id stands for, wherever its contents are now."""
+"""Logical pages, embeddings, slots and matchers: what a virtual id stands for, wherever it is now."""
 
 from enum import Enum
-from typing import Generic, TypeGuard, TypeVar
+from typing import Generic, Literal, TypeGuard, TypeVar
 
 from pie.core.errors import InvalidArgument, PieError, Unavailable, UnknownId
-from pie.core.ids import PhysicalEmb, PhysicalPage, VirtualEmb, VirtualPage
+from pie.core.ids import (
+    PhysicalEmb,
+    PhysicalMatcher,
+    PhysicalPage,
+    PhysicalSlot,
+    VirtualEmb,
+    VirtualMatcher,
+    VirtualPage,
+    VirtualSlot,
+)
 
 V = TypeVar("V", bound=int)
 P = TypeVar("P", bound=int)
+Kind = Literal["pages", "embs", "slots", "matchers"]
+"""Of what is named and held."""
 
 
 class Absence(Enum):
@@ -19,7 +30,7 @@ class Absence(Enum):
 
 
 class Lease(Generic[V, P]):
-    """One virtual page or embedding. `absence` counts only while `physical` is None.
+    """One virtual page, embedding, slot or matcher. `absence` counts only while `physical` is None.
 
     Queued commands keep leases, not ids: an id that is freed and allocated again is another lease.
     Swapping moves a lease between `physical` and other tiers without its commands noticing.
@@ -58,6 +69,8 @@ class Lease(Generic[V, P]):
 
 PageLease = Lease[VirtualPage, PhysicalPage]
 EmbLease = Lease[VirtualEmb, PhysicalEmb]
+SlotLease = Lease[VirtualSlot, PhysicalSlot]
+MatcherLease = Lease[VirtualMatcher, PhysicalMatcher]
 
 
 def all_held(places: list[P | None], distinct: set[P | None]) -> TypeGuard[list[P]]:

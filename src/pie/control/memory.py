@@ -1,26 +1,36 @@
 """The physical memory of one model: who holds what, and what happens when it goes away."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from pie.control.addresses import AddressSpace
-from pie.control.leases import Absence, EmbLease, PageLease
+from pie.control.addresses import AddressSpace, NameTable
+from pie.control.leases import Absence, Kind, Lease, P, PageLease, V
 from pie.control.pool import Pool
+from pie.core.driver import DriverSpec
 from pie.core.errors import InternalError
-from pie.core.ids import PhysicalEmb, PhysicalPage
+from pie.core.ids import PhysicalEmb, PhysicalMatcher, PhysicalPage, PhysicalSlot
 
 
 class Memory:
     """Pools and address spaces of one model. Every change of a lease's place goes through here."""
 
-    def __init__(self, pages: int, embs: int) -> None:
-        self.pages = Pool("page", [PhysicalPage(i) for i in range(pages)])
-        self.embs = Pool("emb", [PhysicalEmb(i) for i in range(embs)])
+    def __init__(self, spec: DriverSpec) -> None:
+        self.pages = Pool("page", [PhysicalPage(i) for i in range(spec.pages)])
+        self.embs = Pool("emb", [PhysicalEmb(i) for i in range(spec.embs)])
+        self.slots = Pool("slot", [PhysicalSlot(i) for i in range(spec.slots)])
+        self.matchers = Pool("matcher", [PhysicalMatcher(i) for i in range(spec.matchers)])
+        self.pools: dict[Kind, Pool[Any]] = {
+            "pages": self.pages,
+            "embs": self.embs,
+            "slots": self.slots,
+            "matchers": self.matchers,
+        }
         self.spaces: dict[AddressSpace, None] = {}
 
     def give_page(self, space: AddressSpace, lease: PageLease, now: float) -> PhysicalPage:
         """A page of its own for a lease without one. `pages.lacks` was asked before."""
         page = lease.physical = self.pages.take()
-        space.held_pages.change(1, now)
+        space.pages.held.change(1, now)
         return page
 
     def move_page(self, lease: PageLease) -> tuple[PhysicalPage, PhysicalPage]:
@@ -39,83 +49,74 @@ class Memory:
         if dst.absence is Absence.FREED:
             raise dst.unusable()
         if dst.physical is not None:
-            self.free_pages(space, [dst], now)
+            self.free(space, "pages", [dst], now)
         dst.vanish(Absence.EMPTY)
         if src.physical is not None:
             self.pages.share(src.physical)
             dst.physical = src.physical
-            space.held_pages.change(1, now)
+            space.pages.held.change(1, now)
 
-    def give_embs(self, space: AddressSpace, leases: Sequence[EmbLease], now: float) -> None:
-        """Slots for leases without one. `embs.lacks` was asked before."""
-        for lease, slot in zip(leases, self.embs.take_many(len(leases)), strict=True):
-            lease.physical = slot
+    def give(
+        self, pool: Pool[P], table: NameTable[V, P], leases: Sequence[Lease[V, P]], now: float
+    ) -> None:
+        """Places for leases without one. `lacks` was asked before."""
+        for lease, place in zip(leases, pool.take_many(len(leases)), strict=True):
+            lease.physical = place
             lease.absence = Absence.EMPTY
-        space.held_embs.change(len(leases), now)
+        table.held.change(len(leases), now)
 
-    def free_pages(self, space: AddressSpace, leases: Iterable[PageLease], now: float) -> None:
-        self._drop_pages(space, leases, Absence.FREED, now)
-        space.pages.left(leases)
-
-    def free_embs(self, space: AddressSpace, leases: Iterable[EmbLease], now: float) -> None:
-        self._drop_embs(space, leases, Absence.FREED, now)
-        space.embs.left(leases)
+    def free(self, space: AddressSpace, kind: Kind, leases: Iterable[Lease[Any, Any]], now: float) -> None:
+        """Their queue has reached the command that frees them."""
+        self._drop(space, kind, leases, Absence.FREED, now)
+        space.tables[kind].left(leases)
 
     def close_space(self, space: AddressSpace, now: float) -> None:
         """Everything goes back, whether or not a queue still has to reach it."""
-        self.free_pages(space, space.pages.living(), now)
-        self.free_embs(space, space.embs.living(), now)
-        space.pages.forget()
-        space.embs.forget()
+        for kind, table in space.tables.items():
+            self.free(space, kind, table.living(), now)
+            table.forget()
         del self.spaces[space]
 
-    def lose(self, pages: set[PhysicalPage], embs: set[PhysicalEmb], now: float) -> None:
+    def lose(self, written: Mapping[Kind, set[Any]], now: float) -> None:
         """Contents that nobody can trust any more: all who share them lose them. Rare, so it searches."""
         for space in self.spaces:
-            named_pages = [lease for lease in space.pages.living() if lease.physical in pages]
-            self._drop_pages(space, named_pages, Absence.LOST, now)
-            named_embs = [lease for lease in space.embs.living() if lease.physical in embs]
-            self._drop_embs(space, named_embs, Absence.LOST, now)
+            for kind, places in written.items():
+                living = space.tables[kind].living() if places else []
+                self._drop(
+                    space, kind, [lease for lease in living if lease.physical in places], Absence.LOST, now
+                )
 
     def lose_all(self, now: float) -> None:
         for space in self.spaces:
-            held_pages = [lease for lease in space.pages.living() if lease.physical is not None]
-            self._drop_pages(space, held_pages, Absence.LOST, now)
-            held_embs = [lease for lease in space.embs.living() if lease.physical is not None]
-            self._drop_embs(space, held_embs, Absence.LOST, now)
+            for kind, table in space.tables.items():
+                held = [lease for lease in table.living() if lease.physical is not None]
+                self._drop(space, kind, held, Absence.LOST, now)
 
     def settle(self) -> None:
-        self.pages.settle()
-        self.embs.settle()
+        for pool in self.pools.values():
+            pool.settle()
 
     def check_integrity(self) -> None:
         """Raises `InternalError` unless free + held + swapped is the total, and leases and pools agree."""
-        pages = [lease.physical for space in self.spaces for lease in space.pages.living()]
-        embs = [lease.physical for space in self.spaces for lease in space.embs.living()]
-        self.pages.check_integrity(page for page in pages if page is not None)
-        self.embs.check_integrity(emb for emb in embs if emb is not None)
-        metered = sum(space.held_pages.held for space in self.spaces)
-        if metered != sum(page is not None for page in pages):
-            raise InternalError("the meters of the programs do not add up to the pages they hold")
+        for kind, pool in self.pools.items():
+            living = [lease for space in self.spaces for lease in space.tables[kind].living()]
+            held = [lease.physical for lease in living if lease.physical is not None]
+            pool.check_integrity(held)
+            if sum(space.tables[kind].held.held for space in self.spaces) != len(held):
+                raise InternalError(f"the meters of the programs do not add up to the {kind} they hold")
 
-    def _drop_pages(
-        self, space: AddressSpace, leases: Iterable[PageLease], absence: Absence, now: float
+    def _drop(
+        self,
+        space: AddressSpace,
+        kind: Kind,
+        leases: Iterable[Lease[Any, Any]],
+        absence: Absence,
+        now: float,
     ) -> None:
-        count = 0
+        pool, count = self.pools[kind], 0
         for lease in leases:
             if lease.physical is not None:
-                self.pages.release(lease.physical)
+                pool.release(lease.physical)
                 count += 1
             lease.vanish(absence)
-        space.held_pages.change(-count, now)
-
-    def _drop_embs(
-        self, space: AddressSpace, leases: Iterable[EmbLease], absence: Absence, now: float
-    ) -> None:
-        count = 0
-        for lease in leases:
-            if lease.physical is not None:
-                self.embs.release(lease.physical)
-                count += 1
-            lease.vanish(absence)
-        space.held_embs.change(-count, now)
+        space.tables[kind].held.change(-count, now)

@@ -8,14 +8,17 @@ What has to be told to programs is collected in `outcomes`, for the caller to de
 from collections import deque
 
 from pie.control.batch import Batch
+from pie.control.desk import Desk, Turn
+from pie.control.errands import ERRANDS
 from pie.control.memory import Memory
 from pie.control.outcomes import Outcome
+from pie.control.placing import PLACERS
 from pie.control.policies import Outlook, make_policy
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.ticket import Entry, Ticket
-from pie.control.work import Bookkeeping, DistWork, ForkWork, FreeEmbsWork, FreePagesWork, SyncWork, Work
-from pie.core.commands import Completion
+from pie.control.work import Asking, Bookkeeping, FreeWork, Work
+from pie.core.driver import DriverSpec
 from pie.core.errors import PieError
 
 _SMOOTHING = 0.2
@@ -24,7 +27,7 @@ _SMOOTHING = 0.2
 class Planner:
     """All queues of one model."""
 
-    def __init__(self, memory: Memory, settings: ControlSettings, page_size: int) -> None:
+    def __init__(self, memory: Memory, settings: ControlSettings, spec: DriverSpec) -> None:
         self.in_flight: deque[Ticket] = deque()
         """Oldest first."""
         self.outcomes: deque[Outcome] = deque()
@@ -36,7 +39,8 @@ class Planner:
         self._awaited: set[CommandQueue] = set()
         self._memory = memory
         self._settings = settings
-        self._page_size = page_size
+        self._spec = spec
+        self._desk = Desk(memory, self.outcomes, self.in_flight)
         self._policy = make_policy(settings)
         self._number = 0
         self._idle_since = 0.0
@@ -91,11 +95,9 @@ class Planner:
     def drop(self, queue: CommandQueue, error: PieError, now: float) -> None:
         """Throws away what waits; what it would have freed is freed."""
         for work in queue.take_all():
-            if isinstance(work, FreePagesWork):
-                self._memory.free_pages(queue.space, work.pages, now)
-            elif isinstance(work, FreeEmbsWork):
-                self._memory.free_embs(queue.space, work.embs, now)
-            elif isinstance(work, SyncWork | DistWork) and work.completion is not None:
+            if isinstance(work, FreeWork):
+                self._memory.free(queue.space, work.kind, work.leases, now)
+            elif isinstance(work, Asking) and work.completion is not None:
                 self.outcomes.append(Outcome(queue, work.completion, None, error))
         self.waiting.pop(queue, None)
         self._awaited.discard(queue)
@@ -120,7 +122,8 @@ class Planner:
     def _build(self, now: float) -> Ticket | None:
         """A batch stays empty only when it has freed or poisoned something, so this ends."""
         while self.waiting:
-            batch = Batch(self._memory, self._settings, self._page_size, now)
+            number = self._number + 1
+            batch = Batch(self._memory, self._settings, self._spec, PLACERS, number, now)
             self._fill(batch, now)
             self._memory.settle()
             if len(batch):
@@ -136,14 +139,14 @@ class Planner:
             self._take_prefix(batch, entry, now)
             if not queue.work:
                 self.waiting.pop(queue, None)
-            elif entry.commands:
+            elif entry.joined:
                 self._enlist(queue, now)
 
     def _send(self, batch: Batch) -> Ticket:
         self._number += 1
         for queue in self.waiting:
             queue.skipped += 1
-        ticket = batch.finish(self._number)
+        ticket = batch.finish()
         for entry in ticket.entries:
             entry.queue.last_pass = self._number
             entry.queue.skipped = 0
@@ -158,7 +161,7 @@ class Planner:
             while work:
                 first = work[0]
                 if isinstance(first, Bookkeeping):
-                    self._execute(queue, first, batch if entry.commands else None, now)
+                    self._execute(Turn(queue, now, batch, entry.joined), first)
                 elif not batch.place(entry, first):
                     break
                 work.popleft()
@@ -173,33 +176,11 @@ class Planner:
                 if not isinstance(first, Bookkeeping):
                     self._enlist(queue, now)
                     break
-                self._execute(queue, first, None, now)
+                self._execute(Turn(queue, now, None, False), first)
                 work.popleft()
         except PieError as error:
             self.poison(queue, error, now)
 
-    def _execute(self, queue: CommandQueue, work: Bookkeeping, batch: Batch | None, now: float) -> None:
-        """`batch`: the pass under construction, if it has commands of this queue."""
-        match work:
-            case FreePagesWork(pages=pages):
-                self._memory.free_pages(queue.space, pages, now)
-            case FreeEmbsWork(embs=embs):
-                self._memory.free_embs(queue.space, embs, now)
-            case ForkWork(src=src, dst=dst):
-                for one, other in zip(src, dst, strict=True):
-                    self._memory.fork_page(queue.space, one, other, now)
-            case SyncWork(completion=completion):
-                self._synchronize(queue, completion, batch)
-        queue.account.settle(1, work.size)
-
-    def _synchronize(self, queue: CommandQueue, completion: Completion | None, batch: Batch | None) -> None:
-        if completion is None:
-            return
-        if batch is not None:
-            batch.syncs.append((queue, completion))
-            return
-        for ticket in reversed(self.in_flight):
-            if any(entry.queue is queue for entry in ticket.entries):
-                ticket.syncs.append((queue, completion))
-                return
-        self.outcomes.append(Outcome(queue, completion, None, None))
+    def _execute(self, turn: Turn, work: Bookkeeping) -> None:
+        ERRANDS[type(work)](self._desk, turn, work)
+        turn.queue.account.settle(1, work.size)

@@ -8,13 +8,23 @@ from pie.control.lane import Lane
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.statistics import SessionUsage
-from pie.control.work import DistWork, SyncWork
+from pie.control.work import Asking
 from pie.core.clock import Clock
-from pie.core.commands import Command, Completion, FreeEmbs, FreePages, Synchronize
+from pie.core.commands import (
+    Command,
+    Completion,
+    FreeEmbs,
+    FreeMatchers,
+    FreePages,
+    FreeSlots,
+    Synchronize,
+)
 from pie.core.errors import LimitExceeded, PieError, QueueFailed, Unavailable, UnknownId, WrongState
 from pie.core.ids import InstanceId, QueueId
 from pie.core.model import ModelInfo
 from pie.core.programs import Limits
+
+GivingBack = FreePages | FreeEmbs | FreeSlots | FreeMatchers
 
 
 class Session:
@@ -72,7 +82,7 @@ class Session:
             found, lane = self._queues[queue]
         except KeyError:
             raise _no_queue(queue) from None
-        if found.error is not None or (lane.down and not isinstance(command, FreePages | FreeEmbs)):
+        if found.error is not None or (lane.down and not isinstance(command, GivingBack)):
             raise _refusal(found, lane)
         account = self._account
         if account.commands >= self._limit or account.numbers > self._settings.max_queued_numbers:
@@ -85,7 +95,7 @@ class Session:
                 found.work.append(work)
             else:
                 lane.planner.begin(found, work, self._clock.now())
-        if completion is not None and not isinstance(work, DistWork | SyncWork):
+        if completion is not None and not isinstance(work, Asking):
             self.submit(queue, Synchronize(), completion)
 
     def reset(self, queue: QueueId) -> None:
@@ -108,9 +118,9 @@ class Session:
     def usage(self) -> SessionUsage:
         now, spaces = self._clock.now(), self._spaces.values()
         return SessionUsage(
-            pages=sum(space.held_pages.held for space in spaces),
-            embs=sum(space.held_embs.held for space in spaces),
-            page_seconds=sum(space.held_pages.area(now) for space in spaces),
+            pages=sum(space.pages.held.held for space in spaces),
+            embs=sum(space.embs.held.held for space in spaces),
+            page_seconds=sum(space.pages.held.area(now) for space in spaces),
             tokens=self._account.tokens,
             compute_ms=self._account.compute_ms,
             pages_left=min((len(lane.memory.pages.free) for lane in self._spaces), default=0),
@@ -137,7 +147,7 @@ class Session:
         space = self._spaces.get(lane)
         if space is None:
             space = self._spaces[lane] = AddressSpace(self._settings.max_names)
-            space.held_pages.change(0, self._clock.now())
+            space.pages.held.change(0, self._clock.now())
             lane.memory.spaces[space] = None
         return space
 

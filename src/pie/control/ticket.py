@@ -1,13 +1,13 @@
 """What must happen when a pass returns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from pie.control.leases import Kind
 from pie.control.queue import CommandQueue
 from pie.core.commands import Completion
-from pie.core.ids import PhysicalEmb, PhysicalPage
-from pie.core.passes import Pass
+from pie.core.passes import Pass, PassResult
 
 
 @dataclass(slots=True, eq=False)
@@ -17,6 +17,8 @@ class Entry:
     queue: CommandQueue
     epoch: int
     """The queue's epoch then: a reset since means that a failure no longer concerns it."""
+    joined: bool = False
+    """It has a part in the pass indeed."""
     commands: int = 0
     size: int = 0
     tokens: int = 0
@@ -31,6 +33,15 @@ class DistTicket(NamedTuple):
     scored: Sequence[int]
 
 
+class Question(NamedTuple):
+    """Anything else that is asked of a pass; `read` takes the answer out of its result. Synchronizations are
+    questions too."""
+
+    queue: CommandQueue
+    completion: Completion
+    read: Callable[[PassResult], object]
+
+
 @dataclass(slots=True, eq=False)
 class Ticket:
     """A pass and what waits for it. Made with the pass, finished once by the dispatcher."""
@@ -38,7 +49,6 @@ class Ticket:
     work: Pass
     entries: list[Entry]
     dists: list[DistTicket]
-    syncs: list[tuple[CommandQueue, Completion]]
-    written_pages: set[PhysicalPage] = field(default_factory=set)
-    """Whose contents are unknown when the pass fails."""
-    written_embs: set[PhysicalEmb] = field(default_factory=set)
+    questions: list[Question]
+    written: Mapping[Kind, set[Any]] = field(default_factory=dict)
+    """Places whose contents are unknown when the pass fails."""

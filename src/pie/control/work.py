@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from pie.control.leases import EmbLease, PageLease
+from pie.control.leases import EmbLease, Kind, Lease, MatcherLease, PageLease
 from pie.core.commands import Completion, Span
 from pie.core.ids import Token
 
@@ -16,13 +17,9 @@ class Bookkeeping:
 
 
 @dataclass(slots=True, eq=False)
-class FreePagesWork(Bookkeeping):
-    pages: list[PageLease]
-
-
-@dataclass(slots=True, eq=False)
-class FreeEmbsWork(Bookkeeping):
-    embs: list[EmbLease]
+class FreeWork(Bookkeeping):
+    kind: Kind
+    leases: Sequence[Lease[Any, Any]]
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +70,7 @@ class ForwardWork:
     """Which input each of `outputs` belongs to."""
     mask: Sequence[Sequence[int]] | None
     size: int
+    adapter: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -82,7 +80,10 @@ class DistWork:
     tokens: Sequence[Token]
     completion: Completion | None
     size: int
+    matcher: MatcherLease | None = None
 
 
 DriverWork = CopyWork | MaskWork | EmbedWork | ForwardWork | DistWork
-Work = DriverWork | FreePagesWork | FreeEmbsWork | ForkWork | SyncWork
+Work = DriverWork | Bookkeeping
+Asking = SyncWork | DistWork
+"""Work with a `completion`."""

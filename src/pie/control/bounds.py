@@ -1,0 +1,46 @@
+"""What the numbers in a command may be, and how to say that they are not."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pie.control.addresses import AddressSpace
+from pie.control.settings import ControlSettings
+from pie.control.work import Work
+from pie.core.commands import Completion
+from pie.core.driver import DriverSpec
+from pie.core.errors import InvalidArgument
+
+
+class Bounds:
+    """Of one model."""
+
+    def __init__(self, spec: DriverSpec, settings: ControlSettings) -> None:
+        self.spec = spec
+        self.settings = settings
+        self.page_size = spec.page_size
+        self.vocabulary = spec.vocabulary_size
+        self.context = spec.context_length
+        self.max_list = settings.max_list
+
+    def check_length(self, call: str, values: Sequence[object]) -> None:
+        if len(values) > self.max_list:
+            raise InvalidArgument(f"{call}: a list of {len(values)}: at most {self.max_list} at once")
+
+    def check_tokens(self, call: str, tokens: Sequence[int]) -> None:
+        if tokens and (max(tokens) >= self.vocabulary or min(tokens) < 0):
+            wrong = next(token for token in tokens if not 0 <= token < self.vocabulary)
+            raise InvalidArgument(
+                f"{call}: token {wrong} is not in the vocabulary: tokens are 0 to {self.vocabulary - 1}"
+            )
+
+    def check_positions(self, call: str, positions: Sequence[int]) -> None:
+        if positions and (max(positions) >= self.context or min(positions) < 0):
+            wrong = next(position for position in positions if not 0 <= position < self.context)
+            raise InvalidArgument(
+                f"{call}: position {wrong} is outside the model's context of {self.context} tokens"
+            )
+
+
+Check = Callable[[Bounds, AddressSpace, Any, Completion | None], Work | None]
+"""Turns a command into the work to queue; None where it is done already (names allocated, empty lists).
+A failed check changes nothing."""

@@ -1,0 +1,50 @@
+"""Commands that need no driver, only their turn: one function for each, by the class of its work."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pie.control.desk import Desk, Turn
+from pie.control.outcomes import Outcome
+from pie.control.ticket import Question
+from pie.control.work import Bookkeeping, ForkWork, FreeWork, SyncWork
+from pie.core.passes import PassResult
+
+Errand = Callable[[Desk, Turn, Any], None]
+"""Raises what must poison the queue."""
+
+
+def free(desk: Desk, turn: Turn, work: FreeWork) -> None:
+    desk.memory.free(turn.queue.space, work.kind, work.leases, turn.now)
+
+
+def fork(desk: Desk, turn: Turn, work: ForkWork) -> None:
+    for src, dst in zip(work.src, work.dst, strict=True):
+        desk.memory.fork_page(turn.queue.space, src, dst, turn.now)
+
+
+def synchronize(desk: Desk, turn: Turn, work: SyncWork) -> None:
+    """Answered with the last pass that has commands of the queue."""
+    queue, completion = turn.queue, work.completion
+    if completion is None:
+        return
+    question = Question(queue, completion, nothing)
+    if turn.joined and turn.batch is not None:
+        turn.batch.questions.append(question)
+        return
+    for ticket in reversed(desk.in_flight):
+        if any(entry.queue is queue for entry in ticket.entries):
+            ticket.questions.append(question)
+            return
+    desk.outcomes.append(Outcome(queue, completion, None, None))
+
+
+def nothing(result: PassResult) -> None:
+    del result
+
+
+ERRANDS: Mapping[type[Bookkeeping], Errand] = MappingProxyType({
+    FreeWork: free,
+    ForkWork: fork,
+    SyncWork: synchronize,
+})

@@ -1,0 +1,16 @@
+"""How each command gets into a pass: one function for each, by the class of its work.
+
+Those for the commands of a trait stand in a file of their own, with a table `PLACERS`.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pie.control import placing_forward, placing_pages
+from pie.control.batch import Placer
+
+PLACERS: Mapping[type[Any], Placer] = MappingProxyType({
+    **placing_pages.PLACERS,
+    **placing_forward.PLACERS,
+})

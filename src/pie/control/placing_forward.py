@@ -1,0 +1,164 @@
+"""Embeds, forwards and distributions."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pie.control.addresses import AddressSpace
+from pie.control.batch import Batch, Placer
+from pie.control.claims import Claims
+from pie.control.leases import Absence, EmbLease, all_held
+from pie.control.ticket import DistTicket, Entry
+from pie.control.work import DistWork, EmbedWork, ForwardWork
+from pie.core.ids import PhysicalEmb, PhysicalPage
+
+
+def find_targets(batch: Batch, space: AddressSpace, leases: list[EmbLease]) -> list[PhysicalEmb] | None:
+    """Places that an embed may write to; None where it must wait for the next pass."""
+    places = [lease.physical for lease in leases]
+    distinct = set(places)
+    if not batch.touched.embs.isdisjoint(distinct):
+        return None
+    if all_held(places, distinct):
+        return places
+    if not batch.give(batch.memory.embs, space.embs, leases):
+        return None
+    return [lease.physical for lease in leases if lease.physical is not None]
+
+
+def place_embed(batch: Batch, entry: Entry, work: EmbedWork) -> bool:
+    places = find_targets(batch, entry.queue.space, work.embs)
+    if places is None:
+        return False
+    columns = batch.columns
+    columns.embed_tokens += work.tokens
+    columns.embed_positions += work.positions
+    columns.embed_slots += places
+    batch.touched.embed(places)
+    return True
+
+
+def may_score(batch: Batch, emb: EmbLease, rows: int = 1) -> PhysicalEmb | None:
+    """Where the hidden state of a question lies; None where the pass is full."""
+    if emb.physical is None:
+        raise emb.unreadable()
+    columns = batch.columns
+    there = len(columns.dist_slots)
+    if there and there + rows > batch.settings.max_batch_dists:
+        return None
+    return emb.physical
+
+
+def place_dist(batch: Batch, entry: Entry, work: DistWork) -> bool:
+    place = may_score(batch, work.emb)
+    if place is None:
+        return False
+    columns = batch.columns
+    columns.dist_slots.append(place)
+    columns.dist_top_k.append(work.top_k)
+    columns.dist_tokens += work.tokens
+    columns.dist_token_starts.append(len(columns.dist_tokens))
+    batch.touched.score(place)
+    batch.dists.append(DistTicket(entry.queue, work.completion, work.tokens))
+    entry.dists += 1
+    return True
+
+
+def place_forward(batch: Batch, entry: Entry, work: ForwardWork) -> bool:
+    columns, touched, inputs = batch.columns, batch.touched, work.inputs
+    if columns.inputs and len(columns.inputs) + len(inputs) > batch.settings.max_batch_tokens:
+        return False
+    slots = [lease.physical for lease in inputs]
+    distinct = set(slots)
+    if not all_held(slots, distinct):
+        raise next(lease for lease in inputs if lease.physical is None).unreadable()
+    if not (touched.embs_produced.isdisjoint(distinct) and _may_output(batch, work)):
+        return False
+    pages = find_pages(batch, entry.queue.space, work)
+    if pages is None:
+        return False
+    touched.pages_read.update(pages)
+    touched.embs.update(slots)
+    add_targets(batch, work, len(inputs))
+    _add_outputs(batch, work)
+    columns.inputs += slots
+    columns.input_starts.append(len(columns.inputs))
+    columns.read_pages += pages
+    columns.read_starts.append(len(columns.read_pages))
+    entry.tokens += len(inputs)
+    return True
+
+
+def _may_output(batch: Batch, work: ForwardWork) -> bool:
+    touched = batch.touched
+    for lease in work.outputs:
+        slot = lease.physical
+        if slot in touched.embs_produced or slot in touched.embs_scored:
+            return False
+    return True
+
+
+def find_pages(batch: Batch, space: AddressSpace, work: ForwardWork) -> list[PhysicalPage] | None:
+    """All memory a forward needs. The pages it reads, or None where it must wait for the next pass."""
+    claims = Claims(batch)
+    for lease in work.writes:
+        if not claims.write(lease):
+            return None
+    places = [lease.physical for lease in work.reads]
+    distinct = set(places)
+    if not batch.touched.pages_written.isdisjoint(distinct):
+        return None
+    if None in distinct:
+        _claim_reads(work, claims)
+    if claims.lack() or not batch.give(batch.memory.embs, space.embs, work.outputs):
+        return None
+    if claims.fresh or claims.moved:
+        claims.give(space)
+        places = [lease.physical for lease in work.reads]
+        distinct = set(places)
+    return places if all_held(places, distinct) else [page for page in places if page is not None]
+
+
+def _claim_reads(work: ForwardWork, claims: Claims) -> None:
+    """Pages in which nothing was ever written are not read, unless a mask counts their tokens."""
+    for lease in work.reads:
+        if lease.physical is None:
+            if lease.absence is not Absence.EMPTY:
+                raise lease.unusable()
+            if work.mask is not None:
+                claims.claim_fresh(lease)
+
+
+def _add_outputs(batch: Batch, work: ForwardWork) -> None:
+    columns, touched = batch.columns, batch.touched
+    base = len(columns.inputs)
+    for row, lease in zip(work.rows, work.outputs, strict=True):
+        slot = lease.physical
+        if slot is not None:
+            columns.outputs += (base + row, slot)
+            touched.embs_produced.add(slot)
+            touched.embs.add(slot)
+
+
+def add_targets(batch: Batch, work: ForwardWork, count: int) -> None:
+    columns, size, offset = batch.columns, batch.spec.page_size, work.offset
+    if work.mask is not None:
+        columns.add_mask(work.mask)
+    if not work.writes:
+        columns.targets += [-1] * count
+    for lease in work.writes:
+        page = lease.physical
+        if page is not None:
+            start = page * size + offset
+            room = min(size - offset, count)
+            columns.targets += range(start, start + room)
+            batch.touched.pages_written.add(page)
+            count -= room
+            offset = 0
+
+
+PLACERS: Mapping[type[Any], Placer] = MappingProxyType({
+    EmbedWork: place_embed,
+    ForwardWork: place_forward,
+    DistWork: place_dist,
+})
