@@ -1,5 +1,6 @@
 """The same tests against every executor: the fake one, and torch on a tiny random Llama."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pie.inference.executor import TorchExecutor
 from pie.inference.settings import InferenceSettings
 from pie.models import ModelStore, StoredModel
 from pie.models.tiny import TINY, write_tiny_llama
+from pie.models.tiny_adapter import write_tiny_adapter
 from pie.testing import FakeExecutor, fake_spec
 
 SETTINGS = InferenceSettings(page_size=8, pages=32, embs=256, threads=1)
@@ -30,6 +32,20 @@ def executor(request: pytest.FixtureRequest, tiny_model: StoredModel) -> Executo
     return FakeExecutor(
         fake_spec(SETTINGS.pages, SETTINGS.embs, SETTINGS.page_size, TINY.vocabulary_size)
     )
+
+
+@pytest.fixture(params=["fake", "torch"])
+def adapted_executor(
+    request: pytest.FixtureRequest, tiny_model: StoredModel, tmp_path_factory: pytest.TempPathFactory
+) -> Executor:
+    """The same with the adapters "a" and "b"."""
+    if request.param == "fake":
+        return FakeExecutor(
+            fake_spec(32, 256, SETTINGS.page_size, TINY.vocabulary_size, adapters=("a", "b"))
+        )
+    folder = tmp_path_factory.mktemp("adapters")
+    named = tuple((name, str(write_tiny_adapter(folder / name, seed=i))) for i, name in enumerate("ab"))
+    return TorchExecutor(tiny_model, replace(SETTINGS, adapters=named))
 
 
 @pytest.fixture

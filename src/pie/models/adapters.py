@@ -30,6 +30,10 @@ NEITHER: tuple[object, ...] = (None, False, "", [], {})
 FOREIGN: Mapping[str, str] = {
     "use_dora": "DoRA",
     "use_qalora": "QALoRA",
+    "use_bdlora": "block-diagonal LoRA",
+    "kasa_config": "KaSA",
+    "monteclora_config": "MonteCLoRA",
+    "arrow_config": "Arrow routing",
     "lora_bias": "a bias in LoRA's own matrices",
     "modules_to_save": "modules trained in full (modules_to_save)",
     "trainable_token_indices": "trained embeddings of single tokens (trainable_token_indices)",
@@ -39,7 +43,7 @@ FOREIGN: Mapping[str, str] = {
     "fan_in_fan_out": "transposed weights (fan_in_fan_out)",
 }
 """Settings that mean more than a low-rank change of linear layers."""
-OTHER_BASES = ("pissa", "olora", "corda", "loftq")
+OTHER_BASES = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Initialisations that change the base weights too."""
 
 

@@ -12,7 +12,7 @@ from pie.inference.columns import Bools, Ints, columns_of
 from pie.testing.attention import Attention, ByMask, ByPosition
 from pie.testing.page import FakePage
 from pie.testing.scores import HashedScores, Scores
-from pie.testing.tokens import FakeToken, embed, first_key, hidden, second_key
+from pie.testing.tokens import FakeToken, embed, first_key, hidden, second_key, through
 
 
 class FakeExecutor:
@@ -66,9 +66,9 @@ class FakeExecutor:
         """All segments see the pages as they were; what they write appears afterwards."""
         writes: list[tuple[int, FakeToken]] = []
         states: list[tuple[int, int]] = []
-        rows = _mask_rows(work)
+        rows, adapters = _mask_rows(work), dict(_rows(work.adapted, 2))
         for segment in range(len(work.input_starts) - 1):
-            tokens, values = self._run_segment(work, segment, rows.get(segment))
+            tokens, values = self._run_segment(work, segment, rows.get(segment), adapters.get(segment))
             start = work.input_starts[segment]
             writes += (
                 (target, token)
@@ -83,7 +83,7 @@ class FakeExecutor:
             self.slots[slot] = states[row]
 
     def _run_segment(
-        self, work: Pass, segment: int, mask: Sequence[Sequence[int]] | None
+        self, work: Pass, segment: int, mask: Sequence[Sequence[int]] | None, adapter: int | None
     ) -> tuple[list[FakeToken], list[int]]:
         """What the inputs would leave in pages, and their hidden states."""
         start, end = work.input_starts[segment], work.input_starts[segment + 1]
@@ -91,7 +91,7 @@ class FakeExecutor:
         positions = [position for _, position in inputs]
         pages = self._cached(work, segment, work.targets[start:end])
         attention: Attention = ByPosition(pages, positions) if mask is None else ByMask(pages, mask)
-        keys0 = [first_key(value, position) for value, position in inputs]
+        keys0 = [first_key(through(value, adapter), position) for value, position in inputs]
         keys1 = list(map(second_key, keys0, attention.seen(0, keys0)))
         values = list(map(hidden, keys1, attention.seen(1, keys1)))
         return list(map(FakeToken, positions, keys0, keys1)), values

@@ -21,6 +21,11 @@ def embed(token: int) -> int:
     return hash((token, 11))
 
 
+def through(value: int, adapter: int | None) -> int:
+    """An input's value as it goes through an adapter."""
+    return value if adapter is None else hash((value, adapter, 55))
+
+
 def first_key(value: int, position: int) -> int:
     return hash((value, position, 22))
 

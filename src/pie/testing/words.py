@@ -5,7 +5,12 @@ from pie.core.model import ModelInfo
 
 
 def fake_spec(
-    pages: int = 64, embs: int = 256, page_size: int = 16, vocabulary: int = 509, context: int = 4096
+    pages: int = 64,
+    embs: int = 256,
+    page_size: int = 16,
+    vocabulary: int = 509,
+    context: int = 4096,
+    adapters: tuple[str, ...] = (),
 ) -> DriverSpec:
     return DriverSpec(
         page_size=page_size,
@@ -15,6 +20,8 @@ def fake_spec(
         context_length=context,
         precision="none",
         device="fake",
+        adapters=adapters,
+        page_bytes=1000,
     )
 
 
