@@ -13,7 +13,25 @@ import heap
 import standard_library
 import wit_world
 from componentize_py_types import Err
-from wit_world.imports import allocate, forward, futures, input_text, output_text, runtime, source, tokenize
+from wit_world.imports import (
+    allocate,
+    constrain,
+    forward,
+    futures,
+    http,
+    input_image,
+    input_text,
+    introspect,
+    output_text,
+    runtime,
+    sample,
+    score,
+    source,
+    spawning,
+    store,
+    tokenize,
+    topics,
+)
 
 from inferlet import Host, bind
 from inferlet.runner import ProgramFailed, run_program
@@ -59,6 +77,15 @@ bind(Host(
     input_text=input_text,
     tokenize=tokenize,
     output_text=output_text,
+    sample=sample,
+    constrain=constrain,
+    score=score,
+    introspect=introspect,
+    input_image=input_image,
+    http=http,
+    topics=topics,
+    spawning=spawning,
+    store=store,
     error=Err,
 ))
 sys.setrecursionlimit = _set_recursion_limit

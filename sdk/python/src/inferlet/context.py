@@ -11,9 +11,10 @@ from typing import Self, TypeVar
 from inferlet import raw
 from inferlet.cache import Cache
 from inferlet.checks import unsigned, unsigned_list
-from inferlet.dist import BestToken, Dist, GreedyTokens
+from inferlet.dist import Dist
 from inferlet.errors import ContextFull, InvalidArgument
-from inferlet.futures import Future
+from inferlet.futures import Future, Reading
+from inferlet.host import bound
 from inferlet.model import Message, Model
 from inferlet.sampling import KEPT_TOKENS, PickToken, Sampler, greedy
 from inferlet.text import TextStream
@@ -200,7 +201,11 @@ class Context:
     async def _greedy_run(self, count: int, stops: frozenset[int]) -> list[int]:
         self._check_alone()
         tokens = await self._wait(
-            GreedyTokens(self._cache.begin_run(self._tokens[-1], count, sorted(stops)))
+            Reading(
+                self._cache.begin_run(self._tokens[-1], count, sorted(stops)),
+                bound.host.output_text.take_tokens,
+                waits=True,
+            )
         )
         self._cache.end_run(len(tokens))
         return tokens
@@ -208,7 +213,7 @@ class Context:
     async def _best_token(self) -> int:
         if self._cache.origin is not None:
             await self._cache.settle()
-        return await self._wait(BestToken(self._ask(1, [])))
+        return await self._wait(Reading(self._ask(1, []), bound.host.output_text.take_max_index, waits=True))
 
     def _check_alone(self) -> None:
         if self._waiting:

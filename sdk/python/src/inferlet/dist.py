@@ -1,6 +1,7 @@
 """The distribution of the next token. It stays with the server; what a program asks for is copied."""
 
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from inferlet.checks import U64_MAX, number, unsigned
 from inferlet.futures import Future
@@ -8,58 +9,20 @@ from inferlet.host import Host, bound, translate
 
 
 class Sampling(NamedTuple):
-    """The WIT record `sampling`. `top_k` 0, `top_p` 1 and `min_p` 0 leave everything in."""
+    """The WIT record `sampling`. `top_k` 0, `top_p` 1 and `min_p` 0 leave everything in.
 
-    temperature: float
-    top_p: float
-    top_k: int
-    min_p: float
-    seed: int
+    `repetition_penalty` 1 and the other penalties 0 change nothing; `seen` are the tokens that they count.
+    """
 
-
-T = TypeVar("T")
-
-
-class _ReadOnce(Future[T]):
-    """A value for which one host call waits, reads it and drops the future."""
-
-    __slots__ = ("_value",)
-
-    def __del__(self) -> None:
-        if not self._done:
-            super().__del__()
-
-    def _read(self, host: Host) -> T:
-        raise NotImplementedError
-
-    def _settle(self) -> None:
-        host = bound.host
-        try:
-            self._value = self._read(host)
-        except host.error as failure:
-            raise translate(failure) from None
-        self._done = True
-
-    def _take(self) -> T:
-        return self._value
-
-
-class BestToken(_ReadOnce[int]):
-    """The most probable token of a distribution that nothing else is asked of."""
-
-    __slots__ = ()
-
-    def _read(self, host: Host) -> int:
-        return host.output_text.take_max_index(self.id)
-
-
-class GreedyTokens(_ReadOnce[list[int]]):
-    """The tokens of a greedy run."""
-
-    __slots__ = ()
-
-    def _read(self, host: Host) -> list[int]:
-        return host.output_text.take_tokens(self.id)
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    seed: int = 0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seen: Sequence[int] = ()
 
 
 class Dist(Future["Dist"]):

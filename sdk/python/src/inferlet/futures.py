@@ -1,17 +1,17 @@
 """Results that are still on their way. `await` one inside a program, or `wait()` where nothing is async."""
 
 from asyncio.events import _get_running_loop
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, Generic, TypeVar
 
 from inferlet.host import bound, translate
 from inferlet.loop import EventLoop
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 DROPPED_AT_ONCE = 64
 """Abandoned futures are told to the host in groups: a call per token would cost more than it frees."""
-
 
 
 class Future(Generic[T_co]):
@@ -75,30 +75,35 @@ class DoneFuture(Future[None]):
         return None
 
 
-class TextFuture(Future[str]):
-    """A message. Its text is handed out once."""
+class Reading(Future[T]):
+    """A value that a call of its own hands out once; it is remembered here.
 
-    __slots__ = ()
+    `waits` says that this call waits, reads and drops, all in one.
+    """
 
-    def _take(self) -> str:
+    __slots__ = ("_read", "_value", "_waits")
+
+    def __init__(self, id: int, read: Callable[[int], T], waits: bool = False) -> None:
+        super().__init__(id)
+        self._read = read
+        self._waits = waits
+
+    def __del__(self) -> None:
+        if not (self._waits and self._done):
+            super().__del__()
+
+    def _settle(self) -> None:
         host = bound.host
         try:
-            return host.futures.take_text(self.id)
+            if not self._waits:
+                host.futures.wait(self.id)
+            self._value = self._read(self.id)
         except host.error as failure:
             raise translate(failure) from None
+        self._done = True
 
-
-class BlobFuture(Future[bytes]):
-    """A binary message. Its bytes are handed out once."""
-
-    __slots__ = ()
-
-    def _take(self) -> bytes:
-        host = bound.host
-        try:
-            return host.futures.take_blob(self.id)
-        except host.error as failure:
-            raise translate(failure) from None
+    def _take(self) -> T:
+        return self._value
 
 
 def poll(futures: Iterable[Future[Any]]) -> list[Future[Any]]:

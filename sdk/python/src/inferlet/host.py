@@ -1,126 +1,31 @@
-"""What a program is bound to: the interfaces of `wit/pie.wit`, as componentize-py's bindings expose them.
+"""What a program is bound to: all interfaces of the contract, in one object.
 
-In the sandbox the generated modules themselves satisfy these protocols; on the host `inferlet.testing`
-offers a fake. A failing call raises `Host.error`, whose `value` is the WIT record `error`.
+In the sandbox the generated modules themselves satisfy the protocols; on the host `inferlet.testing` offers
+a fake. A failing call raises `Host.error`, whose `value` is the WIT record `error`.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from inferlet.errors import ErrorRecord, InferletError, from_wit
-
-
-class FuturesHost(Protocol):
-    def poll(self, futures: list[int], /) -> list[int]: ...
-    def wait_any(self, futures: list[int], timeout_ms: int | None, /) -> list[int]: ...
-    def wait(self, future: int, /) -> None: ...
-    def take_text(self, future: int, /) -> str: ...
-    def take_blob(self, future: int, /) -> bytes: ...
-    def drop(self, futures: list[int], /) -> None: ...
-
-
-class ModelRecord(Protocol):
-    name: str
-    description: str
-    version: str
-    license: str
-    chat_template: str
-    context_length: int
-    vocabulary_size: int
-    page_size: int
-    stop_tokens: list[int]
-    bos_token: int | None
-
-
-class UsageRecord(Protocol):
-    """What the program has used, and what is left of its limits."""
-
-    pages: int
-    embs: int
-    page_seconds: float
-    tokens: int
-    compute_ms: float
-    cpu_ms: float
-    host_calls: int
-    bytes_out: int
-    cpu_ms_left: float
-    wall_ms_left: float
-    pages_left: int
-
-
-class RuntimeHost(Protocol):
-    Stream: Any
-    """The enum with `STDOUT` and `STDERR`."""
-
-    def get_version(self) -> str: ...
-    def get_instance_id(self) -> str: ...
-    def get_arg(self) -> list[str]: ...
-    def send(self, msg: str, /) -> None: ...
-    def send_blob(self, msg: bytes, /) -> None: ...
-    def receive(self) -> int: ...
-    def receive_blob(self) -> int: ...
-    def log(self, to: Any, text: str, /) -> None: ...
-    def sleep(self, ms: int, /) -> int: ...
-    def now(self) -> int: ...
-    def available_models(self) -> list[Any]: ...
-    def available_traits(self, model: str, /) -> list[str]: ...
-    def create_queue(self, model: str, /) -> int: ...
-    def set_queue_priority(self, queue: int, priority: int, /) -> None: ...
-    def synchronize(self, queue: int, /) -> int: ...
-    def reset_queue(self, queue: int, /) -> None: ...
-    def debug_query(self, queue: int, /) -> str: ...
-    def usage(self) -> Any: ...
-
-
-class AllocateHost(Protocol):
-    def kvpage_size(self, model: str, /) -> int: ...
-    def alloc_kvpage(self, queue: int, pages: list[int], /) -> None: ...
-    def dealloc_kvpage(self, queue: int, pages: list[int], /) -> None: ...
-    def alloc_emb(self, queue: int, embs: list[int], /) -> None: ...
-    def dealloc_emb(self, queue: int, embs: list[int], /) -> None: ...
-    def copy_kvpage(self, queue: int, src: list[int], dst: list[int], spans: list[Any], /) -> None: ...
-    def fork_kvpage(self, queue: int, src: list[int], dst: list[int], /) -> None: ...
-
-
-class ForwardHost(Protocol):
-    def forward(
-        self, queue: int, ikv: list[int], iemb: list[int], okv: list[int], okv_offset: int,
-        oemb: list[int], outputs: list[int], mask: list[list[int]] | None, /,
-    ) -> None: ...
-    def mask_kvpage(self, queue: int, page: int, visible: int, /) -> None: ...
-
-
-class InputTextHost(Protocol):
-    def embed_txt(
-        self, queue: int, tokens: list[int], positions: list[int], embs: list[int], /
-    ) -> None: ...
-
-
-class TokenizeHost(Protocol):
-    def tokenize(self, model: str, text: str, /) -> list[int]: ...
-    def detokenize(self, model: str, tokens: list[int], /) -> str: ...
-    def token_bytes(self, model: str, tokens: list[int], /) -> bytes: ...
-    def get_vocabs(self, model: str, /) -> list[bytes]: ...
-    def apply_chat_template(self, model: str, messages: str, add_generation_prompt: bool, /) -> str: ...
-
-
-class OutputTextHost(Protocol):
-    def get_next_dist(self, queue: int, emb: int, top_k: int, tokens: list[int], /) -> int: ...
-    def decode_step(
-        self, queue: int, token: int, position: int, ikv: list[int], emb: int, okv: int, okv_offset: int,
-        oemb: int, top_k: int, /,
-    ) -> int: ...
-    def decode_greedy(
-        self, queue: int, token: int, position: int, pages: list[int], emb: int, oemb: int, count: int,
-        stop: list[int], /,
-    ) -> int: ...
-    def take_tokens(self, run: int, /) -> list[int]: ...
-    def dist_max_index(self, dist: int, /) -> int: ...
-    def take_max_index(self, dist: int, /) -> int: ...
-    def dist_sample(self, dist: int, how: Any, /) -> int: ...
-    def dist_top(self, dist: int, k: int, /) -> tuple[list[int], list[float]]: ...
-    def dist_logprob(self, dist: int, token: int, /) -> float: ...
-    def dist_entropy(self, dist: int, /) -> float: ...
+from inferlet.interfaces import (
+    AllocateHost,
+    ConstrainHost,
+    ForwardHost,
+    FuturesHost,
+    HttpHost,
+    InputImageHost,
+    InputTextHost,
+    IntrospectHost,
+    OutputTextHost,
+    RuntimeHost,
+    SampleHost,
+    ScoreHost,
+    SpawningHost,
+    StoreHost,
+    TokenizeHost,
+    TopicsHost,
+)
 
 
 class Host:
@@ -131,13 +36,16 @@ class Host:
     """
 
     __slots__ = (
-        "allocate", "error", "forward", "futures", "input_text", "monotonic", "output_text", "runtime",
-        "tokenize",
+        "allocate", "constrain", "error", "forward", "futures", "http", "input_image", "input_text",
+        "introspect", "monotonic", "output_text", "runtime", "sample", "score", "spawning", "store",
+        "tokenize", "topics",
     )
 
     def __init__(
         self, *, futures: FuturesHost, runtime: RuntimeHost, allocate: AllocateHost, forward: ForwardHost,
-        input_text: InputTextHost, tokenize: TokenizeHost, output_text: OutputTextHost,
+        input_text: InputTextHost, tokenize: TokenizeHost, output_text: OutputTextHost, sample: SampleHost,
+        constrain: ConstrainHost, score: ScoreHost, introspect: IntrospectHost, input_image: InputImageHost,
+        http: HttpHost, topics: TopicsHost, spawning: SpawningHost, store: StoreHost,
         error: type[Exception], monotonic: Callable[[], float] | None = None,
     ) -> None:
         self.futures = futures
@@ -147,6 +55,15 @@ class Host:
         self.input_text = input_text
         self.tokenize = tokenize
         self.output_text = output_text
+        self.sample = sample
+        self.constrain = constrain
+        self.score = score
+        self.introspect = introspect
+        self.input_image = input_image
+        self.http = http
+        self.topics = topics
+        self.spawning = spawning
+        self.store = store
         self.error = error
         self.monotonic = monotonic or self._seconds
 
@@ -197,6 +114,13 @@ class Binding:
         """What the program's contexts share, by name of model (`inferlet.pools`)."""
         self.records: list[Any] = []
         """The models that are served, asked for once."""
+
+    def state(self) -> tuple[Any, ...]:
+        """Everything, for `restore`: a test may bind one host within another."""
+        return self.host, self.dropped, self.models, self.records
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        self.host, self.dropped, self.models, self.records = state
 
     def forget_dropped(self) -> None:
         """Tells the host about the dropped futures, all in one call."""

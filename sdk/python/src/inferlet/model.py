@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from inferlet import raw
 from inferlet.errors import InvalidArgument
-from inferlet.host import ModelRecord, bound
+from inferlet.host import bound
+from inferlet.interfaces import ModelRecord
 from inferlet.pools import pools_of
 
 Message = Mapping[str, str]

@@ -49,7 +49,8 @@ class Sampler:
         return dist.sample_as(self._how._replace(seed=mix(self.seed, dist.position)))
 
     def __repr__(self) -> str:
-        return f"Sampler({', '.join(f'{name}={value}' for name, value in self._how._asdict().items())})"
+        settings = list(self._how._asdict().items())[:5]
+        return f"Sampler({', '.join(f'{name}={value}' for name, value in settings)})"
 
 
 def greedy() -> Sampler:

@@ -12,6 +12,11 @@ function: given these tokens, these probabilities come next. Time is virtual; no
 
 from inferlet.testing.answers import Answer, alphabet, scripted
 from inferlet.testing.host import FakeHost
-from inferlet.testing.programs import Outcome, SourceText, run
+from inferlet.testing.pages import ErrorKind
+from inferlet.testing.programs import Outcome, run
+from inferlet.testing.sources import SourceText
+from inferlet.testing.tenant import Tenant
 
-__all__ = ["Answer", "FakeHost", "Outcome", "SourceText", "alphabet", "run", "scripted"]
+__all__ = [
+    "Answer", "ErrorKind", "FakeHost", "Outcome", "SourceText", "Tenant", "alphabet", "run", "scripted",
+]

@@ -1,69 +1,41 @@
-"""Pages, forwards and distributions of the fake: executed at once, on plain Python lists."""
+"""Forwards and distributions of the fake: executed at once, on plain Python lists."""
 
 import math
-import random
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inferlet.testing.answers import Answer
-from inferlet.testing.pages import Emb, Named, Page, Slot, invalid, sees
-from inferlet.testing.runtime import PASS_MS, FakeRuntime, ModelRecord
+from inferlet.testing.drawing import Shares, draw, penalised, ranked
+from inferlet.testing.memory import FakeMemory
+from inferlet.testing.pages import Emb, Slot, invalid, sees
+from inferlet.testing.runtime import FakeRuntime, ModelRecord, TokenRun
 from inferlet.testing.waiting import FakeFutures, Pending
 
 
 class FakeDevice:
-    """The interfaces `allocate`, `forward`, `input-text` and `output-text`."""
+    """The interfaces `forward`, `input-text` and `output-text`."""
 
     def __init__(
-        self, answer: Answer, runtime: FakeRuntime, futures: FakeFutures, calls: list[str]
+        self, answer: Answer, adapters: Mapping[str, Answer], memory: FakeMemory, runtime: FakeRuntime,
+        futures: FakeFutures, calls: list[str],
     ) -> None:
         self.answer = answer
-        self.pages: Named[Page] = Named("page")
-        self.embs: Named[Emb] = Named("emb")
+        self.adapters = adapters
+        self.pages = memory.pages
+        self.embs = memory.embs
+        self._memory = memory
         self._runtime = runtime
         self._futures = futures
         self._calls = calls
 
-    def kvpage_size(self, model: str) -> int:
-        return self._runtime.model(model).page_size
-
-    def alloc_kvpage(self, queue: int, pages: list[int]) -> None:
-        size = self._command("alloc_kvpage", queue).page_size
-        self.pages.check_new(pages)
-        self.pages.update((page, [None] * size) for page in pages)
-
-    def dealloc_kvpage(self, queue: int, pages: list[int]) -> None:
-        self._command("dealloc_kvpage", queue)
-        self.pages.remove(pages)
-
-    def alloc_emb(self, queue: int, embs: list[int]) -> None:
-        self._command("alloc_emb", queue)
-        self.embs.check_new(embs)
-        self.embs.update((emb, Emb()) for emb in embs)
-
-    def dealloc_emb(self, queue: int, embs: list[int]) -> None:
-        self._command("dealloc_emb", queue)
-        self.embs.remove(embs)
-
-    def copy_kvpage(self, queue: int, src: list[int], dst: list[int], spans: list[Any]) -> None:
-        self._command("copy_kvpage", queue)
-        for source, target, span in zip(src, dst, spans, strict=True):
-            copied = self.pages.find(source)[span.src_offset : span.src_offset + span.length]
-            self.pages.find(target)[span.dst_offset : span.dst_offset + span.length] = copied
-
-    def fork_kvpage(self, queue: int, src: list[int], dst: list[int]) -> None:
-        self._command("fork_kvpage", queue)
-        self.pages.check_new(dst)
-        for source, target in zip(src, dst, strict=True):
-            self.pages[target] = list(self.pages.find(source))
-
-    def _command(self, name: str, queue: int) -> ModelRecord:
-        self._calls.append(name)
-        return self._runtime.model_of(queue)
-
     def embed_txt(self, queue: int, tokens: list[int], positions: list[int], embs: list[int]) -> None:
-        model = self._command("embed_txt", queue)
+        model = self._runtime.command("embed_txt", queue)
         if not len(tokens) == len(positions) == len(embs):
             raise invalid(f"{len(tokens)} tokens, {len(positions)} positions and {len(embs)} embs")
+        self.embed(model, tokens, positions, embs)
+
+    def embed(self, model: ModelRecord, tokens: list[int], positions: list[int], embs: list[int]) -> None:
+        """Puts tokens into embeddings, wherever they come from."""
         for token, position, emb in zip(tokens, positions, embs, strict=True):
             if token >= model.vocabulary_size or position >= model.context_length:
                 raise invalid(f"token {token} at position {position} is beyond the model")
@@ -74,31 +46,59 @@ class FakeDevice:
         self, queue: int, ikv: list[int], iemb: list[int], okv: list[int], okv_offset: int, oemb: list[int],
         outputs: list[int], mask: list[list[int]] | None,
     ) -> None:
-        size = self._command("forward", queue).page_size
+        self._runtime.command("forward", queue)
+        self.run(ikv, iemb, okv, okv_offset, oemb, outputs, mask, "")
+
+    def forward_with_adapter(
+        self, queue: int, adapter: str, ikv: list[int], iemb: list[int], okv: list[int], okv_offset: int,
+        oemb: list[int], outputs: list[int], mask: list[list[int]] | None,
+    ) -> None:
+        self._runtime.command("forward_with_adapter", queue)
+        self.run(ikv, iemb, okv, okv_offset, oemb, outputs, mask, adapter)
+
+    def run(
+        self, ikv: list[int], iemb: list[int], okv: list[int], okv_offset: int, oemb: list[int],
+        outputs: Sequence[int], mask: list[list[int]] | None, adapter: str,
+    ) -> None:
+        """A forward. An adapter is another answer; it goes with the outputs that were made through it."""
+        if adapter and adapter not in self.adapters:
+            raise invalid(f"no adapter {adapter!r}; there are: {', '.join(self.adapters) or 'none'}")
         inputs = [self._embedded(emb) for emb in iemb]
         keys = [slot for page in ikv for slot in self.pages.find(page)] + list(inputs)
         seen = [sees(slot, keys, mask[row] if mask is not None else None) for row, slot in enumerate(inputs)]
-        self._store(inputs, okv, okv_offset, size)
+        self._store(inputs, okv, okv_offset)
         chosen = outputs or range(len(iemb) - len(oemb), len(iemb))
         for emb, index in zip(oemb, chosen, strict=True):
             self.embs.find(emb)
-            self.embs[emb] = Emb(None, seen[index])
+            self.embs[emb] = Emb(None, seen[index], adapter)
+
+    def available_adapters(self, model: str) -> list[str]:
+        self._runtime.model(model)
+        return list(self.adapters)
 
     def mask_kvpage(self, queue: int, page: int, visible: int) -> None:
-        self._command("mask_kvpage", queue)
+        self._runtime.command("mask_kvpage", queue)
         slots = self.pages.find(page)
         for index, slot in enumerate(slots):
             if slot is not None:
                 slots[index] = slot._replace(visible=bool(visible >> index & 1))
 
     def get_next_dist(self, queue: int, emb: int, top_k: int, tokens: list[int]) -> int:
-        self._command("get_next_dist", queue)
+        self._runtime.command("get_next_dist", queue)
+        return self.promise_dist(queue, self.best(emb), top_k, tokens)
+
+    def promise_dist(self, queue: int, best: Shares, top_k: int, tokens: list[int]) -> int:
+        """The future of a distribution of which the `top_k` best and the `tokens` are kept."""
+        kept = dict(best[:top_k]) | {token: dict(best).get(token, 0.0) for token in tokens}
+        return self._runtime.promise(queue, kept)
+
+    def best(self, emb: int) -> Shares:
+        """What the model answers to the tokens that an output has seen."""
         seen = self.embs.find(emb).seen
         if seen is None:
             raise invalid(f"emb {emb} holds no output of a forward")
-        best = sorted(self.answer(seen).items(), key=lambda item: (-item[1], item[0]))
-        kept = dict(best[:top_k]) | {token: dict(best).get(token, 0.0) for token in tokens}
-        return self._futures.add(Pending(self._futures.milliseconds + PASS_MS, kept))
+        adapter = self.embs.find(emb).adapter
+        return ranked((self.adapters[adapter] if adapter else self.answer)(seen))
 
     def decode_step(
         self, queue: int, token: int, position: int, ikv: list[int], emb: int, okv: int, okv_offset: int,
@@ -107,7 +107,7 @@ class FakeDevice:
         before = len(self._calls)
         self.embed_txt(queue, [token], [position], [emb])
         self.forward(queue, ikv, [emb], [okv], okv_offset, [oemb], [], None)
-        dist = self.get_next_dist(queue, oemb, top_k, [])
+        dist: int = self.get_next_dist(queue, oemb, top_k, [])
         self._calls[before:] = ["decode_step"]
         return dist
 
@@ -128,27 +128,24 @@ class FakeDevice:
         return self._futures.add(Pending(self._futures.milliseconds, found))
 
     def take_tokens(self, run: int) -> list[int]:
-        before = len(self._calls)
-        tokens: list[int] = self._futures.find(run).value
-        self._futures.drop([run])
-        self._calls[before:] = ["take_tokens"]
+        self._calls.append("take_tokens")
+        found = self._futures.finish(run)
+        tokens: list[int] = found.take() if isinstance(found, TokenRun) else found
+        if not isinstance(found, TokenRun) or not found.tokens:
+            self._futures.pending.pop(run)
         return tokens
 
     def take_max_index(self, dist: int) -> int:
-        before = len(self._calls)
-        self._futures.wait(dist)
-        best = self.dist_max_index(dist)
-        self._futures.drop([dist])
-        self._calls[before:] = ["take_max_index"]
+        self._calls.append("take_max_index")
+        best: int = next(iter(self._futures.take(dist)))
         return best
 
     def dist_max_index(self, dist: int) -> int:
         return next(iter(self._dist(dist)))
 
     def dist_sample(self, dist: int, how: Any) -> int:
-        kept = list(self._dist(dist).items())[: how.top_k or None]
-        weights = [share ** (1 / how.temperature) for _, share in kept]
-        return random.Random(how.seed).choices([token for token, _ in kept], weights)[0]
+        best = [(token, share) for token, share in self._dist(dist).items() if share]
+        return draw(penalised(best, how, how.seen), how, how.seed)
 
     def dist_top(self, dist: int, k: int) -> tuple[list[int], list[float]]:
         best = list(self._dist(dist).items())[:k]
@@ -169,13 +166,14 @@ class FakeDevice:
             raise invalid(f"emb {emb} holds no embedded token")
         return slot
 
-    def _store(self, inputs: list[Slot], okv: list[int], offset: int, size: int) -> None:
+    def _store(self, inputs: list[Slot], okv: list[int], offset: int) -> None:
         if not okv:
             return
+        size = len(self.pages.find(okv[0]))
         if offset + len(inputs) > len(okv) * size:
             raise invalid(f"{len(inputs)} tokens from offset {offset} do not fit into {len(okv)} pages")
         for index, slot in enumerate(inputs, offset):
-            self.pages.find(okv[index // size])[index % size] = slot
+            self._memory.written(okv[index // size])[index % size] = slot
 
     def _dist(self, dist: int) -> dict[int, float]:
         pending = self._futures.find(dist)

@@ -2,21 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Unpack
 
 from inferlet.runner import run_program
 from inferlet.testing.answers import Answer, alphabet
-from inferlet.testing.host import FakeHost
-
-
-@dataclass(frozen=True, slots=True)
-class SourceText:
-    """A program as text."""
-
-    text: str
-    filename: str = "program.py"
-    first_line: int = 1
-    entry: str | None = None
+from inferlet.testing.host import FakeHost, World
+from inferlet.testing.sources import Readable, read_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +42,18 @@ class Outcome:
 
 
 def run(
-    program: SourceText | Path | str,
+    program: Readable,
     args: Sequence[str] = (),
     *,
     answer: Answer = alphabet,
     messages: Sequence[str | bytes] = (),
+    **world: Unpack[World],
 ) -> Outcome:
     """Runs a program (a file, or `SourceText`) with launch arguments; `messages` wait for its `receive`.
 
-    Raises `inferlet.runner.ProgramFailed` with the text that a launcher would see.
+    `answer` is the model; `world` is whatever else `FakeHost` can be told: `web`, `tenant`, `programs`,
+    `adapters`, `models`. Raises `inferlet.runner.ProgramFailed` with the text that a launcher would see.
     """
-    source = program if isinstance(program, SourceText) else _read(Path(program))
-    with FakeHost(answer, args=args, messages=messages) as host:
+    source = read_source(program)
+    with FakeHost(answer, args=args, messages=messages, program=source, **world) as host:
         return Outcome(run_program(source, args), host)
-
-
-def _read(path: Path) -> SourceText:
-    return SourceText(path.read_text(encoding="utf-8"), filename=path.name)

@@ -55,6 +55,18 @@ class Usage(NamedTuple):
     children_left: int = 16
 
 
+class TokenRun:
+    """Tokens of a `decode_ahead` that have not been taken yet; `chunk` of them come at a time."""
+
+    def __init__(self, tokens: list[int], chunk: int) -> None:
+        self.tokens = tokens
+        self._chunk = max(1, chunk)
+
+    def take(self) -> list[int]:
+        taken, self.tokens = self.tokens[: self._chunk], self.tokens[self._chunk :]
+        return taken
+
+
 class FakeRuntime:
     """The interface `runtime`."""
 
