@@ -47,6 +47,9 @@ class Letters:
     def vocabulary(self) -> list[bytes]:
         return [bytes([i]) for i in range(128)]
 
+    def special_tokens(self) -> dict[int, str]:
+        return {}
+
     def render_chat(self, messages: str, add_generation_prompt: bool) -> str:
         return messages + ("|" if add_generation_prompt else "")
 

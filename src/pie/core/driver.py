@@ -21,6 +21,8 @@ class DriverSpec:
     slots: int = 0
     """Token slots."""
     matchers: int = 0
+    """Places in grammars, and `grammars`: how many different ones can be kept."""
+    grammars: int = 0
     adapters: tuple[str, ...] = ()
     """Names of the LoRA adapters that are loaded."""
     page_bytes: int = 0

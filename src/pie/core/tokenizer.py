@@ -1,6 +1,6 @@
 """What the control layer answers about text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
@@ -16,6 +16,10 @@ class Tokenizer(Protocol):
         ...
 
     def vocabulary(self) -> list[bytes]: ...
+
+    def special_tokens(self) -> Mapping[int, str]:
+        """Names of the tokens that have no text, as `<|im_end|>`."""
+        ...
 
     def render_chat(self, messages: str, add_generation_prompt: bool) -> str:
         """Applies the chat template to `messages` (JSON). Raises `InvalidArgument` for bad messages."""

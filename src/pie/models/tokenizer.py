@@ -47,6 +47,10 @@ class ModelTokenizer:
         """One entry a row of the model's embedding; special tokens and unused rows are empty."""
         return self._tokens
 
+    def special_tokens(self) -> dict[int, str]:
+        added = self._engine.get_added_tokens_decoder()
+        return {token: entry.content for token, entry in added.items() if entry.special}
+
     def render_chat(self, messages: str, add_generation_prompt: bool) -> str:
         if self._template is None:
             raise InvalidArgument("the model has no chat template; give it a plain text")
