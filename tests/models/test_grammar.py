@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pie.core.errors import InvalidArgument, LimitExceeded, Unavailable
+from pie.core.errors import InvalidArgument, Unavailable
 from pie.core.grammar import GrammarKind
 from pie.models.grammar import GrammarVocabulary
 
@@ -90,12 +90,6 @@ def test_a_bad_lark_grammar_is_refused_with_line_and_column(vocabulary: GrammarV
 def test_a_grammar_that_matches_nothing_is_refused(vocabulary: GrammarVocabulary) -> None:
     assert "matches no text at all" in complaint(vocabulary, "lark", "start: start")
     assert "matches no text at all" in complaint(vocabulary, "regex", "[a&&b]")
-
-
-def test_a_grammar_that_is_too_involved_exceeds_a_limit() -> None:
-    poor = GrammarVocabulary([bytes([i]) for i in range(256)] + [b""], {STOP: "<end>"}, (STOP,), step_fuel=10)
-    with pytest.raises(LimitExceeded, match="too large or too involved"):
-        poor.compile("lark", "start: S\nS: /(.*a.{18})/ & ~/(.*b.{17})/")
 
 
 def test_a_model_that_cannot_end_a_text_takes_no_grammars() -> None:
