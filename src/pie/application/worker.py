@@ -1,7 +1,7 @@
 """What `workshop.py` runs in processes of their own.
 
-`python -m pie.application.worker build WIT WORLD OUT PATH...` makes the runner component,
-`... compile IN OUT` turns a component into machine code.
+`python -m pie.application.worker build WIT WORLD OUT PATH...` makes the runner component, `... bundle ...` one
+with a program inside, `... compile IN OUT` turns a component into machine code.
 """
 
 import importlib
@@ -18,16 +18,22 @@ from pie.application.workshop import BAD_INPUT
 
 MOST_BYTES = 12 << 30
 """Address space of a worker."""
-RUNNER_MODULE = "runner"
+GUESTS = {"build": "runner", "bundle": "built"}
+"""Modules in `sdk/runner` that are made into components."""
 
 
-def build(wit: str, world: str, out: str, *paths: str) -> int:
-    """The runner component from its source and the SDK's."""
+def build(guest: str, wit: str, world: str, out: str, *paths: str) -> int:
+    """A component from the source of a guest, the SDK's, and what else is in `paths`."""
     script = importlib.import_module("componentize_py").script  # big and native: only this process needs it
 
     search = [word for path in paths for word in ("-p", path)]
-    sys.argv = ["componentize-py", "-d", wit, "-w", world, "componentize", RUNNER_MODULE, *search, "-o", out]
-    return script() or 0
+    sys.argv = ["componentize-py", "-d", wit, "-w", world, "componentize", guest, *search, "-o", out]
+    try:
+        return script() or 0
+    except AssertionError as failure:  # how it tells of an exception in the guest
+        said = str(failure).partition("\n\nCaused by:")[0]
+        print(said)
+        return BAD_INPUT if "Traceback (most recent call last)" in said else 1
 
 
 def compile_component(source: str, out: str) -> int:
@@ -43,7 +49,7 @@ def compile_component(source: str, out: str) -> int:
 def main(task: str, *arguments: str) -> int:
     os.nice(5)
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
-    return build(*arguments) if task == "build" else compile_component(*arguments)
+    return build(GUESTS[task], *arguments) if task in GUESTS else compile_component(*arguments)
 
 
 if __name__ == "__main__":

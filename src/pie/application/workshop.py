@@ -8,7 +8,7 @@ from pathlib import Path
 from pie.core.errors import BadProgram, InternalError, PieError, Unavailable
 
 BAD_INPUT = 65
-"""Exit status for a component that does not compile."""
+"""Exit status for a component that does not compile, and for a program that cannot be made into one."""
 NO_SPACE = "No space left on device"
 WORKER = "pie.application.worker"
 
@@ -33,8 +33,10 @@ async def run_worker(arguments: Sequence[str | Path], seconds: float) -> None:
 
 
 def _failure(task: str, status: int, output: str) -> PieError:
-    if status == BAD_INPUT:
+    if status == BAD_INPUT and task == "compile":
         return BadProgram(f"this is no component that can be compiled: {output}")
+    if status == BAD_INPUT and task == "bundle":
+        return BadProgram(f"the program cannot be put into a component:\n{output}")
     if NO_SPACE in output:
         return Unavailable(f"{task} failed, because the disk is full: free some space or set PIE_HOME")
     said = output.partition("Stack backtrace:")[0]
