@@ -53,7 +53,7 @@ async def test_a_slow_reader_loses_nothing_and_makes_the_outbox_full() -> None:
         outbox.put(event)
     assert outbox.full
     woken: list[int] = []
-    outbox.on_room = lambda: woken.append(1)
+    outbox.when_room(lambda: woken.append(1))
     assert [await anext(reader) for _ in range(8)] == messages(8)
     assert woken == [1]
     outbox.end()
@@ -68,7 +68,7 @@ async def test_a_reader_that_leaves_makes_room() -> None:
     for event in messages(MOST_UNREAD + 1):
         outbox.put(event)
     woken: list[int] = []
-    outbox.on_room = lambda: woken.append(1)
+    outbox.when_room(lambda: woken.append(1))
     await reader.aclose()  # type: ignore[attr-defined]
     assert woken == [1]
     assert not outbox.full

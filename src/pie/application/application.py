@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pie.application.components import Components
 from pie.application.engine import address_of, make_engine
@@ -13,6 +13,7 @@ from pie.application.instance import Instance
 from pie.application.linker import Contract
 from pie.application.programs import Launchable, check_arguments, least, resolve
 from pie.application.runtime import Runtime
+from pie.application.services import Services, open_services
 from pie.application.settings import ApplicationSettings
 from pie.application.spares import Spares
 from pie.application.stage import Stage
@@ -35,6 +36,7 @@ class _Started:
     components: Components
     runtime: Runtime
     spares: Spares
+    services: Services
 
 
 class Application:
@@ -66,20 +68,22 @@ class Application:
             self._engine_address, components.runner, self._settings.limits.memory_bytes, self._settings.spares
         )
         spares.start()
-        self._started = _Started(loop, components, runtime, spares)
+        services = open_services(self._settings.egress, self._settings.store, self._start)
+        self._started = _Started(loop, components, runtime, spares, services)
 
     async def close(self, grace_seconds: float = 5.0) -> None:
         """No more launches; running programs get some time to end, then they are cancelled."""
         if self._started is None:
             return
-        spares, self._started = self._started.spares, None
+        parts, self._started = self._started, None
         ends = [asyncio.ensure_future(instance.wait()) for instance in self._alive.values()]
         if ends and grace_seconds:
             await asyncio.wait(ends, timeout=grace_seconds)
         for instance in list(self._alive.values()):
             instance.abort(Cancelled("the server shuts down"))
         await asyncio.gather(*ends)
-        spares.stop()
+        await parts.services.close()
+        parts.spares.stop()
         self._ticker.stop()
 
     async def add_component(self, wasm: bytes) -> str:
@@ -88,31 +92,36 @@ class Application:
 
     def launch(self, launch: Launch) -> Instance:
         """Starts a program. Raises `PieError`: no such program, too many instances, shutting down."""
+        return self._start(launch, None)
+
+    def _start(self, launch: Launch, parent: Guest | None) -> Instance:
         parts = self._parts()
         if len(self._alive) >= self._settings.max_instances:
             raise OutOfResources(f"{len(self._alive)} inferlets are running, as many as allowed: try later")
         check_arguments(launch)
         found = resolve(launch.program, parts.components)
         limits = least(launch.limits, self._settings.limits)
-        instance = Instance(InstanceId(secrets.token_hex(8)), found.name, parts.loop, self._ended)
-        guest = self._make_guest(instance, found, launch.args, limits, parts)
+        name = InstanceId(secrets.token_hex(8))
+        instance = Instance(name, found.name, parts.loop, self._ended, launch.tenant)
+        guest = self._make_guest(instance, found, replace(launch, limits=limits), parts, parent)
         self._alive[instance.id] = instance
         self._launched += 1
         guest.call_later(limits.wall_seconds, lambda: instance.abort(_too_late(limits)))
         parts.runtime.start(guest)
         return instance
 
-    def instance(self, id: str) -> Instance:
-        """One that runs or has ended lately. Raises `NotFound`."""
+    def instance(self, id: str, tenant: str | None = None) -> Instance:
+        """One that runs or has ended lately; with a tenant only its own. Raises `NotFound`."""
         name = InstanceId(id)
         found = self._alive.get(name) or self._past.get(name)
-        if found is None:
+        if found is None or tenant not in (None, found.tenant):
             raise NotFound(f"there is no instance {id}, neither running nor among the last that ended")
         return found
 
-    def instances(self) -> list[Instance]:
-        """The last ones that have ended, and those that run."""
-        return [*self._past.values(), *self._alive.values()]
+    def instances(self, tenant: str | None = None) -> list[Instance]:
+        """The last ones that have ended, and those that run; with a tenant only its own."""
+        known = [*self._past.values(), *self._alive.values()]
+        return [instance for instance in known if tenant in (None, instance.tenant)]
 
     def standard(self) -> list[str]:
         """Names of the standard inferlets."""
@@ -141,15 +150,15 @@ class Application:
         return self._started
 
     def _make_guest(
-        self, instance: Instance, found: Launchable, args: tuple[str, ...], limits: Limits, parts: _Started
+        self, instance: Instance, found: Launchable, launch: Launch, parts: _Started, parent: Guest | None
     ) -> Guest:
         def make_fiber() -> Fiber:
             instance.runs()
-            return parts.spares.fiber(found.linked, limits.memory_bytes)
+            return parts.spares.fiber(found.linked, launch.limits.memory_bytes)
 
         guest = Guest(
-            instance.id, found.source, args, limits, self._control, instance.outbox, parts.loop,
-            make_fiber, parts.runtime.wake, instance.settle,
+            instance.id, launch, found.source, self._control, parts.services, instance.outbox, parts.loop,
+            make_fiber, parts.runtime.wake, instance.settle, parent,
         )
         instance.begin(guest)
         return guest

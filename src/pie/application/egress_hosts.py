@@ -100,7 +100,8 @@ def parse_url(text: str) -> Url:
         raise InvalidArgument(f"{text!r} must begin with http:// or https://")
     host, port = _authority(parts.netloc, text)
     query = f"?{parts.query}" if parts.query else ""
-    return Url(parts.scheme, host, port or SCHEMES[parts.scheme], quote((parts.path or "/") + query, safe=SAFE))
+    target = quote((parts.path or "/") + query, safe=SAFE)
+    return Url(parts.scheme, host, port or SCHEMES[parts.scheme], target)
 
 
 def _authority(netloc: str, url: str) -> tuple[str, int | None]:
@@ -109,8 +110,8 @@ def _authority(netloc: str, url: str) -> tuple[str, int | None]:
     found = AUTHORITY.fullmatch(netloc)
     if found is None or not _is_host(found[1]) or (found[2] and not _is_port(found[2])):
         raise InvalidArgument(
-            f"{url!r} has no valid host: that is an ASCII name (xn--... for others) or an address ([...] around "
-            "IPv6), and a port up to 65535"
+            f"{url!r} has no valid host: that is an ASCII name (xn--... for others) or an address ([...] "
+            "around IPv6), and a port up to 65535"
         )
     return _normal(found[1]), int(found[2]) if found[2] else None
 

@@ -61,6 +61,15 @@ class Futures:
     def __len__(self) -> int:
         return len(self._futures)
 
+    @property
+    def left(self) -> int:
+        """How many more there may be."""
+        return max(0, self._most - len(self._futures))
+
+    def lend(self, count: int) -> None:
+        """So many fewer are allowed; a negative number takes them back."""
+        self._most -= count
+
     def check_room(self) -> None:
         """Raises `LimitExceeded` when one more would be too many."""
         if len(self._futures) >= self._most:

@@ -4,19 +4,25 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
+from pie.application.children import Children, lineage
+from pie.application.egress_hosts import parse_patterns
+from pie.application.egress_requests import Requests
 from pie.application.fiber import Fiber
 from pie.application.futures import Future, Futures
 from pie.application.mailbox import Inbox, Outbox, size_of
+from pie.application.services import Services
 from pie.application.suspension import Suspension
+from pie.application.topics import Member
 from pie.application.usage import InstanceUsage
 from pie.control import Control, Session
 from pie.core.errors import LimitExceeded, PieError
 from pie.core.events import Blob, Log, Message
 from pie.core.ids import InstanceId
-from pie.core.programs import Limits, Source
+from pie.core.programs import Launch, Source
 
 CUT = "… [cut: longer than one piece of the log may be]\n"
 
@@ -29,34 +35,51 @@ class Guest:
     """
 
     __slots__ = (
-        "_began", "_enqueue", "_loop", "_make_fiber", "_timers", "args", "bytes_out", "closed", "control",
-        "cpu_seconds", "doomed", "fault", "fiber", "futures", "host_calls", "id", "inbox", "interruption",
-        "limits", "loop_line", "outbox", "program", "queued", "session", "settle", "suspension",
+        "_began", "_enqueue", "_loop", "_make_fiber", "_timers", "args", "bytes_out", "children", "closed",
+        "control", "cpu_seconds", "doomed", "fault", "fiber", "futures", "host_calls", "http", "id", "inbox",
+        "interruption", "limits", "loop_line", "origin", "outbox", "outboxes", "parent", "program", "queued",
+        "services", "session", "settle", "suspension", "tenant", "topics",
     )
 
     def __init__(
         self,
         id: InstanceId,
+        launch: Launch,
         program: Source | None,
-        args: tuple[str, ...],
-        limits: Limits,
         control: Control,
+        services: Services,
         outbox: Outbox,
         loop: asyncio.AbstractEventLoop,
         make_fiber: Callable[[], Fiber],
         enqueue: "Callable[[Guest], None]",
         settle: Callable[[], None],
+        parent: "Guest | None" = None,
     ) -> None:
+        """Raises `InvalidArgument` where the launch names hosts that are none."""
+        limits, hosts = launch.limits, launch.limits.hosts
         self.id = id
+        self.tenant = launch.tenant
+        self.origin = launch.program
+        """What was launched."""
         self.program = program
         """None for a component, which brings its own."""
-        self.args = args
+        self.args = launch.args
         self.limits = limits
+        self.parent = parent
+        """Whoever spawned it."""
         self.control = control
-        self.session: Session = control.open(id, limits)
+        self.services = services
+        self.http = Requests(
+            services.egress, None if hosts is None else parse_patterns(hosts), services.hoard
+        )
+        self.topics = Member(services.topics, self.tenant)
+        self.children = Children(self, services.start_child)
+        self.session: Session = control.open(id, limits, self.tenant)
         self.futures = Futures(limits.calls_in_flight)
         self.inbox = Inbox()
         self.outbox = outbox
+        self.outboxes: list[Outbox] = [each.outbox for each in lineage(self)]
+        """Its own and its ancestors', who get its log too."""
         self.suspension = Suspension()
         self.fiber: Fiber | None = None
         """Made at the first poll."""
@@ -117,13 +140,13 @@ class Guest:
         size = size_of(message)
         self.check_size("a message", size)
         self.bytes_out += size
-        return self._put(message)
+        return self._put(message, (self.outbox,))
 
     def log(self, stream: str, text: str) -> object:
         """Suspends as `send` does; a piece that is too long is cut."""
         if len(text) > self.limits.message_bytes:
             text = text[: self.limits.message_bytes] + CUT
-        return self._put(Log(stream, text))
+        return self._put(Log(stream, text), self.outboxes)
 
     def check_size(self, what: str, size: int) -> None:
         most = self.limits.message_bytes
@@ -149,10 +172,12 @@ class Guest:
         timer.cancel()
         self._timers.discard(timer)
 
-    def in_thread(self, function: Callable[..., Any], *args: Any) -> object:
+    def in_thread(
+        self, function: Callable[..., Any], *args: Any, executor: Executor | None = None
+    ) -> object:
         """Suspends while a function runs in a thread, then answers with its result."""
         future = Future()
-        running = self._loop.run_in_executor(None, function, *args)
+        running = self._loop.run_in_executor(executor, function, *args)
         running.add_done_callback(lambda done: _hand_over(done, future))
         future.wake = self.wake
         return self.suspend(future.result)
@@ -169,15 +194,20 @@ class Guest:
             cpu_ms=self.cpu_seconds * 1000,
             wall_ms=wall_ms,
             host_calls=self.host_calls,
-            bytes_out=self.bytes_out,
-            bytes_in=0,
-            children=0,
+            bytes_out=self.bytes_out + self.http.bytes_out,
+            bytes_in=self.http.bytes_in,
+            children=self.children.alive,
             cpu_ms_left=max(0.0, (self.limits.cpu_seconds - self.cpu_seconds) * 1000),
             wall_ms_left=max(0.0, self.limits.wall_seconds * 1000 - wall_ms),
             pages_left=used.pages_left,
-            calls_left=self.limits.calls_in_flight - len(self.futures),
-            children_left=self.limits.children,
+            calls_left=self.futures.left,
+            children_left=self.children.left(),
         )
+
+    def lend(self, pages: int, calls: int) -> None:
+        """To a child; negative numbers give back."""
+        self.session.pages.most -= pages
+        self.futures.lend(calls)
 
     # What host calls use when something goes wrong
 
@@ -201,11 +231,20 @@ class Guest:
         return self.fiber
 
     def spent(self, seconds: float) -> None:
-        """Counts processor time against the budget."""
+        """Counts processor time against the budget, and those of its ancestors."""
+        self._charge(seconds)
+        parent = self.parent
+        while parent is not None:
+            parent._charge(seconds)
+            if parent.doomed is not None:
+                self._enqueue(parent)
+            parent = parent.parent
+
+    def _charge(self, seconds: float) -> None:
         self.cpu_seconds += seconds
         if self.cpu_seconds > self.limits.cpu_seconds:
             self.doom(LimitExceeded(
-                f"used up its {self.limits.cpu_seconds:g} s of processor time{self.last_loop()}"
+                f"used up its {self.limits.cpu_seconds:.4g} s of processor time{self.last_loop()}"
             ))
 
     def last_loop(self) -> str:
@@ -222,16 +261,20 @@ class Guest:
             self.fiber.close()
             self.fiber = None
         self.futures.close()
+        self.children.close()
+        self.topics.close()
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
         self.session.close()
 
-    def _put(self, event: Message | Blob | Log) -> object:
-        self.outbox.put(event)
-        if not self.outbox.full:
+    def _put(self, event: Message | Blob | Log, outboxes: Sequence[Outbox]) -> object:
+        for outbox in outboxes:
+            outbox.put(event)
+        full = next((outbox for outbox in outboxes if outbox.full), None)
+        if full is None:
             return None
-        self.outbox.on_room = self.wake
+        full.when_room(self.wake)
         return self.suspension.begin(_nothing)
 
 

@@ -23,8 +23,10 @@ class Instance:
         program: str,
         loop: asyncio.AbstractEventLoop,
         ended: "Callable[[Instance, Finished | Failed], None]",
+        tenant: str = "default",
     ) -> None:
         self.id = id
+        self.tenant = tenant
         self.program = program
         """Its name, for people."""
         self.state: State = "starting"
@@ -35,6 +37,7 @@ class Instance:
         self.outbox = Outbox()
         self._result: asyncio.Future[Finished | Failed] = loop.create_future()
         self._ended = ended
+        self._when_ended: list[Callable[[Finished | Failed], None]] = []
 
     def events(self) -> AsyncIterator[Event]:
         """From the first event on, as far as they are kept; ends after `Finished` or `Failed`.
@@ -75,6 +78,10 @@ class Instance:
         self._guest = guest
         self.outbox.put(Started(self.id))
 
+    def when_ended(self, callback: Callable[[Finished | Failed], None]) -> None:
+        """Called once, with how it ended."""
+        self._when_ended.append(callback)
+
     def runs(self) -> None:
         if self.state == "starting":
             self.state = after(self.state, "run")
@@ -109,6 +116,8 @@ class Instance:
         self.outbox.end()
         self._result.set_result(event)
         self._ended(self, event)
+        for callback in self._when_ended:
+            callback(event)
 
 
 def _happening(event: Finished | Failed) -> Happening:

@@ -7,9 +7,9 @@ more is kept for late readers, as far as it is short. Towards the program: `post
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Generic, TypeVar
 
 from pie.application.futures import Future
+from pie.application.line import Line
 from pie.core.errors import LimitExceeded
 from pie.core.events import Blob, Event, Log, Message
 
@@ -21,8 +21,6 @@ MOST_KEPT_BYTES = 256 << 10
 """For readers that come later; the last event is kept in any case."""
 MOST_POSTS = 1024
 MOST_POST_BYTES = 16 << 20
-
-T = TypeVar("T", str, bytes)
 
 
 def size_of(event: Event) -> int:
@@ -59,8 +57,8 @@ class Outbox:
         """Put since the beginning."""
         self._readers: list[_Reader] = []
         self._ended = False
-        self.on_room: Callable[[], None] | None = None
-        """Wakes the program that waits for room."""
+        self._on_room: list[Callable[[], None]] = []
+        """Wake those who wait for room."""
 
     @property
     def full(self) -> bool:
@@ -84,7 +82,7 @@ class Outbox:
     def end(self) -> None:
         """Nothing will be put any more."""
         self._ended = True
-        self.on_room = None
+        self._let_go()
         for reader in self._readers:
             reader.notify()
 
@@ -110,13 +108,21 @@ class Outbox:
         event = self._kept[reader.events - self._events]
         reader.events += 1
         reader.bytes += size_of(event)
-        if self.on_room is not None:
+        if self._on_room:
             self._room()
         return event
 
+    def when_room(self, wake: Callable[[], None]) -> None:
+        """Calls `wake` once, when it is not full any more, or has ended."""
+        self._on_room.append(wake)
+
     def _room(self) -> None:
-        if self.on_room is not None and not self.full:
-            wake, self.on_room = self.on_room, None
+        if self._on_room and not self.full:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        waiting, self._on_room = self._on_room, []
+        for wake in waiting:
             wake()
 
     def _trim(self) -> None:
@@ -129,45 +135,12 @@ class Outbox:
         return len(self._kept) > MOST_KEPT or self.kept_bytes > MOST_KEPT_BYTES
 
 
-class _Line(Generic[T]):
-    """Messages of one kind and the futures that wait for them; one of the two is always empty."""
-
-    def __init__(self) -> None:
-        self.messages: deque[T] = deque()
-        self.waiting: deque[Future] = deque()
-
-    def post(self, message: T) -> None:
-        if self.waiting:
-            self.waiting.popleft().resolve(message)
-        else:
-            self.messages.append(message)
-
-    def receive(self) -> Future:
-        future = Future(self._dropped)
-        if self.messages:
-            future.resolve(self.messages.popleft())
-        else:
-            self.waiting.append(future)
-        return future
-
-    def _dropped(self, future: Future) -> None:
-        """A message that arrived for a future nobody read goes to the next one."""
-        if not future.done:
-            self.waiting.remove(future)
-        elif future.value is not None:
-            message: T = future.value
-            if self.waiting:
-                self.waiting.popleft().resolve(message)
-            else:
-                self.messages.appendleft(message)
-
-
 class Inbox:
     """What the client has sent and the program has not received."""
 
     def __init__(self) -> None:
-        self._texts: _Line[str] = _Line()
-        self._blobs: _Line[bytes] = _Line()
+        self._texts: Line[str] = Line()
+        self._blobs: Line[bytes] = Line()
 
     def post(self, message: str | bytes) -> None:
         """Raises `LimitExceeded` when the program does not keep up."""
@@ -184,7 +157,7 @@ class Inbox:
         return self._blobs.receive()
 
     def _check_room(self, size: int) -> None:
-        texts, blobs = self._texts.messages, self._blobs.messages
-        size += sum(map(len, texts)) + sum(map(len, blobs))
-        if len(texts) + len(blobs) >= MOST_POSTS or size > MOST_POST_BYTES:
+        texts, blobs = self._texts, self._blobs
+        count = len(texts.messages) + len(blobs.messages)
+        if count >= MOST_POSTS or texts.size + blobs.size + size > MOST_POST_BYTES:
             raise LimitExceeded("the program does not receive its messages: its mailbox is full")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pie.application.egress_settings import EgressSettings
+from pie.application.store import StoreSettings
 from pie.core.programs import Limits
 
 
@@ -21,5 +23,12 @@ class ApplicationSettings:
     spares: int = 8
     """Sandboxes kept ready for launches; each takes about half a megabyte."""
     max_component_bytes: int = 128 << 20
+    grammar_seconds: float = 2.0
+    """What checking one grammar may take."""
+    max_grammar_bytes: int = 64 << 10
+    max_grammars: int = 64
+    """Of one program, being checked or not yet dropped."""
     build_seconds: float = 600.0
     """Bound on building the runner, and on compiling a component."""
+    egress: EgressSettings = field(default_factory=EgressSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)

@@ -1,21 +1,35 @@
-"""`pie:inferlet/http`: not built yet."""
+"""`pie:inferlet/http`: requests to the outside, as far as the egress policy lets them."""
 
-from typing import NoReturn
+from collections.abc import Sequence
 
+from pie.application.egress_requests import Requests, Response
 from pie.application.guest import Guest
-from pie.core.errors import Unavailable
+from pie.core.errors import InvalidArgument
 
 
-def http_get(guest: Guest, url: object, headers: object) -> NoReturn:
-    raise Unavailable("http-get is not built yet")
+def http_get(guest: Guest, url: str, headers: Sequence[tuple[str, str]]) -> int:
+    guest.futures.check_room()
+    return guest.futures.add(guest.http.start("GET", url, headers))
 
 
-def http_post(guest: Guest, url: object, headers: object, body: object) -> NoReturn:
-    raise Unavailable("http-post is not built yet")
+def http_post(guest: Guest, url: str, headers: Sequence[tuple[str, str]], body: str) -> int:
+    guest.futures.check_room()
+    guest.check_size("the body of a request", len(body))
+    return guest.futures.add(guest.http.start("POST", url, headers, _octets(body)))
 
 
-def take_response(guest: Guest, future: object) -> NoReturn:
-    raise Unavailable("take-response is not built yet")
+def take_response(guest: Guest, future: int) -> Response:
+    found = guest.futures.get(future)
+    if not found.done:
+        raise InvalidArgument(f"future {future} is not ready: wait for it first")
+    return Requests.take(found)
 
 
-FUNCTIONS = (http_get, http_post, take_response,)
+def _octets(text: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise InvalidArgument("a body has one character from U+0000 to U+00FF for each byte") from None
+
+
+FUNCTIONS = (http_get, http_post, take_response)

@@ -1,39 +1,43 @@
-"""`pie:inferlet/spawning`: not built yet."""
+"""`pie:inferlet/spawning`: other programs, launched by this one with a share of what it has left."""
 
-from typing import NoReturn
+from collections.abc import Sequence
 
+from pie.application.children import to_program
 from pie.application.guest import Guest
-from pie.core.errors import Unavailable
 
 
-def spawn(guest: Guest, program: object, args: object, share: object) -> NoReturn:
-    raise Unavailable("spawn is not built yet")
+def spawn(guest: Guest, program: tuple[str, str | None], args: Sequence[str], share: float) -> int:
+    return guest.children.spawn(to_program(*program, guest), tuple(args), share)
 
 
-def wait_child(guest: Guest, child: object) -> NoReturn:
-    raise Unavailable("wait-child is not built yet")
+def wait_child(guest: Guest, child: int) -> int:
+    guest.futures.check_room()
+    return guest.futures.add(guest.children.find(child).wait())
 
 
-def receive_from_child(guest: Guest, child: object) -> NoReturn:
-    raise Unavailable("receive-from-child is not built yet")
+def receive_from_child(guest: Guest, child: int) -> int:
+    guest.futures.check_room()
+    return guest.futures.add(guest.children.find(child).receive())
 
 
-def receive_blob_from_child(guest: Guest, child: object) -> NoReturn:
-    raise Unavailable("receive-blob-from-child is not built yet")
+def receive_blob_from_child(guest: Guest, child: int) -> int:
+    guest.futures.check_room()
+    return guest.futures.add(guest.children.find(child).receive_blob())
 
 
-def send_blob_to_child(guest: Guest, child: object, msg: object) -> NoReturn:
-    raise Unavailable("send-blob-to-child is not built yet")
+def send_to_child(guest: Guest, child: int, msg: str) -> None:
+    guest.children.find(child).instance.post(msg)
 
 
-def send_to_child(guest: Guest, child: object, msg: object) -> NoReturn:
-    raise Unavailable("send-to-child is not built yet")
+def send_blob_to_child(guest: Guest, child: int, msg: bytes) -> None:
+    guest.children.find(child).instance.post(msg)
 
 
-def cancel_child(guest: Guest, child: object) -> NoReturn:
-    raise Unavailable("cancel-child is not built yet")
+def cancel_child(guest: Guest, child: int) -> None:
+    guest.children.find(child).instance.cancel()
 
 
 FUNCTIONS = (
-    spawn, wait_child, receive_from_child, receive_blob_from_child, send_to_child, send_blob_to_child, cancel_child
+    spawn, wait_child, receive_from_child, receive_blob_from_child, send_to_child, send_blob_to_child,
+    cancel_child,
 )

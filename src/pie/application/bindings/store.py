@@ -1,29 +1,40 @@
-"""`pie:inferlet/store`: not built yet."""
-
-from typing import NoReturn
+"""`pie:inferlet/store`: the tenant's key-value store. The program waits while the store's thread works."""
 
 from pie.application.guest import Guest
-from pie.core.errors import Unavailable
+from pie.application.hostcall import suspends
+from pie.application.store import check_key
 
 
-def store_get(guest: Guest, key: object) -> NoReturn:
-    raise Unavailable("store-get is not built yet")
+@suspends
+def store_get(guest: Guest, key: str) -> object:
+    store = guest.services.store
+    return guest.in_thread(store.get, guest.tenant, key, executor=store.thread)
 
 
-def store_set(guest: Guest, key: object, value: object) -> NoReturn:
-    raise Unavailable("store-set is not built yet")
+@suspends
+def store_set(guest: Guest, key: str, value: str) -> object:
+    check_key(key)
+    guest.check_size("a value", len(value))
+    store = guest.services.store
+    return guest.in_thread(store.set, guest.tenant, key, value, executor=store.thread)
 
 
-def store_delete(guest: Guest, key: object) -> NoReturn:
-    raise Unavailable("store-delete is not built yet")
+@suspends
+def store_delete(guest: Guest, key: str) -> object:
+    store = guest.services.store
+    return guest.in_thread(store.delete, guest.tenant, key, executor=store.thread)
 
 
-def store_exists(guest: Guest, key: object) -> NoReturn:
-    raise Unavailable("store-exists is not built yet")
+@suspends
+def store_exists(guest: Guest, key: str) -> object:
+    store = guest.services.store
+    return guest.in_thread(store.exists, guest.tenant, key, executor=store.thread)
 
 
-def store_list_keys(guest: Guest, prefix: object) -> NoReturn:
-    raise Unavailable("store-list-keys is not built yet")
+@suspends
+def store_list_keys(guest: Guest, prefix: str) -> object:
+    store = guest.services.store
+    return guest.in_thread(store.keys, guest.tenant, prefix, executor=store.thread)
 
 
-FUNCTIONS = (store_get, store_set, store_delete, store_exists, store_list_keys,)
+FUNCTIONS = (store_get, store_set, store_delete, store_exists, store_list_keys)

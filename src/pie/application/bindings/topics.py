@@ -1,25 +1,25 @@
-"""`pie:inferlet/topics`: not built yet."""
-
-from typing import NoReturn
+"""`pie:inferlet/topics`: messages between the programs of a tenant."""
 
 from pie.application.guest import Guest
-from pie.core.errors import Unavailable
 
 
-def broadcast(guest: Guest, topic: object, msg: object) -> NoReturn:
-    raise Unavailable("broadcast is not built yet")
+def broadcast(guest: Guest, topic: str, msg: str) -> int:
+    guest.futures.check_room()
+    guest.check_size("a message", len(msg))
+    return guest.futures.add(guest.topics.broadcast(topic, msg))
 
 
-def subscribe(guest: Guest, topic: object) -> NoReturn:
-    raise Unavailable("subscribe is not built yet")
+def subscribe(guest: Guest, topic: str) -> int:
+    return guest.topics.subscribe(topic)
 
 
-def unsubscribe(guest: Guest, subscription: object) -> NoReturn:
-    raise Unavailable("unsubscribe is not built yet")
+def unsubscribe(guest: Guest, subscription: int) -> None:
+    guest.topics.unsubscribe(subscription)
 
 
-def next_message(guest: Guest, subscription: object) -> NoReturn:
-    raise Unavailable("next-message is not built yet")
+def next_message(guest: Guest, subscription: int) -> int:
+    guest.futures.check_room()
+    return guest.futures.add(guest.topics.next_message(subscription))
 
 
-FUNCTIONS = (broadcast, subscribe, unsubscribe, next_message,)
+FUNCTIONS = (broadcast, subscribe, unsubscribe, next_message)
