@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from pie.core.errors import BadModel
-from pie.models.numbers import BF16, F16, F32, Q4_0, Q4_1, Q8_0, NumberFormat
+from pie.models.numbers import BF16, F16, F32, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, NumberFormat
+from pie.models.superblocks import Q4_K, Q5_K, Q6_K
 from pie.models.tensor_file import TensorEntry
 
 Value = int | float | bool | str | list["Value"]
@@ -41,9 +42,11 @@ MOST_METADATA_BYTES = 256 << 20
 MOST_DIMENSIONS = 4
 DEFAULT_ALIGNMENT = 32
 
-FORMATS: dict[int, NumberFormat] = {0: F32, 1: F16, 2: Q4_0, 3: Q4_1, 8: Q8_0, 30: BF16}
+FORMATS: dict[int, NumberFormat] = {
+    0: F32, 1: F16, 2: Q4_0, 3: Q4_1, 6: Q5_0, 7: Q5_1, 8: Q8_0, 12: Q4_K, 13: Q5_K, 14: Q6_K, 30: BF16,
+}  # fmt: skip
 OTHER_FORMATS = {
-    6: "Q5_0", 7: "Q5_1", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K",
+    9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 15: "Q8_K",
     16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S",
     23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 34: "TQ1_0",
     35: "TQ2_0", 39: "MXFP4",

@@ -72,9 +72,26 @@ def decode_q4_1(blocks: Bytes) -> Floats:
     return half(blocks, 0) * nibbles(blocks[:, 4:]).astype(np.float32) + half(blocks, 2)
 
 
+def decode_q5_0(blocks: Bytes) -> Floats:
+    numbers = nibbles(blocks[:, 6:]) | fifth_bits(blocks[:, 2:6]) << 4
+    return half(blocks, 0) * (numbers.astype(np.float32) - 16)
+
+
+def decode_q5_1(blocks: Bytes) -> Floats:
+    numbers = nibbles(blocks[:, 8:]) | fifth_bits(blocks[:, 4:8]) << 4
+    return half(blocks, 0) * numbers.astype(np.float32) + half(blocks, 2)
+
+
+def fifth_bits(packed: Bytes) -> Bytes:
+    """32 bits a block, one for each number."""
+    return np.unpackbits(packed, axis=1, bitorder="little")
+
+
 F32 = NumberFormat("F32", 1, 4, decode_f32)
 F16 = NumberFormat("F16", 1, 2, decode_f16)
 BF16 = NumberFormat("BF16", 1, 2, decode_bf16)
 Q8_0 = NumberFormat("Q8_0", 32, 34, decode_q8_0)
 Q4_0 = NumberFormat("Q4_0", 32, 18, decode_q4_0)
 Q4_1 = NumberFormat("Q4_1", 32, 20, decode_q4_1)
+Q5_0 = NumberFormat("Q5_0", 32, 22, decode_q5_0)
+Q5_1 = NumberFormat("Q5_1", 32, 24, decode_q5_1)
