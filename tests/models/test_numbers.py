@@ -8,7 +8,6 @@ from gguf.constants import GGMLQuantizationType
 from pie.models.numbers import BF16, F16, F32, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, NumberFormat
 from pie.models.superblocks import Q4_K, Q5_K, Q6_K
 
-
 WRITABLE = [F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1]
 
 

@@ -21,7 +21,7 @@ def decode_q4_k(blocks: Bytes) -> Floats:
 def decode_q5_k(blocks: Bytes) -> Floats:
     """As Q4_K, with the fifth bits (32 bytes; part i in bit i) before the others."""
     fifth = bits(blocks[:, 16:48], range(PARTS), 1)
-    return scaled(blocks, quarters(blocks[:, 48:176]) | fifth << 4)
+    return scaled(blocks, quarters(blocks[:, 48:176]) | fifth * np.uint8(16))
 
 
 def decode_q6_k(blocks: Bytes) -> Floats:
