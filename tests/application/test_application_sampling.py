@@ -3,9 +3,10 @@ from typing import NamedTuple
 
 import pytest
 
-from pie.application.sampling import sample, uniform
+from pie.application.sampling import sample
 from pie.core.commands import Dist
 from pie.core.errors import InvalidArgument
+from pie.sampling import uniform
 
 DIST = Dist([10, 20, 30, 40], [0.4, 0.3, 0.2, 0.1], {}, 1.0)
 
@@ -16,6 +17,10 @@ class How(NamedTuple):
     top_k: int = 0
     min_p: float = 0.0
     seed: int = 0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seen: tuple[int, ...] = ()
 
 
 def drawn(how: How, count: int = 4000) -> Counter[int]:
@@ -55,7 +60,16 @@ def test_limits_leave_out_the_unlikely(how: How, kept: set[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", [How(temperature=-1.0), How(temperature=float("nan")), How(top_p=2.0), How(min_p=-0.1)]
+    "how",
+    [
+        How(temperature=-1.0),
+        How(temperature=float("nan")),
+        How(top_p=2.0),
+        How(min_p=-0.1),
+        How(repetition_penalty=0.0),
+        How(presence_penalty=float("nan")),
+        How(frequency_penalty=1e9),
+    ],
 )
 def test_nonsense_is_an_invalid_argument(how: How) -> None:
     with pytest.raises(InvalidArgument):
@@ -66,3 +80,26 @@ def test_draws_are_spread_over_the_unit_interval() -> None:
     draws = [uniform(seed) for seed in range(2000)]
     assert all(0 <= draw < 1 for draw in draws)
     assert sum(draws) / len(draws) == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("how", "best"),
+    [
+        (How(repetition_penalty=1.6, seen=(10, 99)), 20),
+        (How(repetition_penalty=0.5, seen=(40,)), 40),
+        (How(presence_penalty=0.2, seen=(10,)), 10),
+        (How(presence_penalty=0.3, seen=(10, 10)), 20),
+        (How(frequency_penalty=0.2, seen=(10,)), 10),
+        (How(frequency_penalty=0.2, seen=(10, 10)), 20),
+    ],
+)
+def test_penalties_change_the_logits_of_tokens_seen(how: How, best: int) -> None:
+    dist = Dist(DIST.tokens, DIST.probs, {}, 1.0, best_logit=3.0)
+    assert sample(dist, how._replace(temperature=0.0)) == best
+
+
+def test_a_repetition_penalty_divides_logits_above_zero_and_multiplies_those_below() -> None:
+    how = How(temperature=0.0, repetition_penalty=1.2, seen=(10,))
+    assert [sample(Dist([10, 20], [0.52, 0.48], {}, 1.0, logit), how) for logit in (0.1, 5.0, -5.0)] == [
+        10, 20, 20,
+    ]

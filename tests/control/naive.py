@@ -15,14 +15,17 @@ from pie.core.commands import (
     CopyPages,
     Dist,
     EmbedText,
+    ExportPages,
     ForkPages,
     Forward,
     FreeEmbs,
     FreePages,
+    ImportPages,
     MaskPage,
     NextDist,
 )
 from pie.testing import HashedScores
+from pie.testing.scores import BEST_LOGIT
 from pie.testing.tokens import FakeToken, embed, first_key, hidden, second_key
 
 
@@ -36,12 +39,18 @@ class NaivePage:
         return cls([None] * size, [True] * size)
 
 
+NaiveExports = dict[str, list[NaivePage]]
+"""Contents by name."""
+
+
 @dataclass
 class NaiveProgram:
     """Contents by virtual id."""
 
     page_size: int
     scores: HashedScores
+    exports: NaiveExports = field(default_factory=dict)
+    """Those of its tenant."""
     pages: dict[int, NaivePage] = field(default_factory=dict)
     embs: dict[int, tuple[int, int] | None] = field(default_factory=dict)
 
@@ -53,6 +62,8 @@ class NaiveProgram:
             self._forward(command)
         elif isinstance(command, CopyPages | MaskPage | EmbedText):
             self._change(command)
+        elif isinstance(command, ForkPages | ExportPages | ImportPages):
+            self._share(command)
         else:
             self._name(command)
         return None
@@ -70,9 +81,16 @@ class NaiveProgram:
             case FreeEmbs(embs):
                 for emb in embs:
                     del self.embs[emb]
+
+    def _share(self, command: Command) -> None:
+        match command:
             case ForkPages(src, dst):
                 for one, other in zip(src, dst, strict=True):
                     self.pages[other] = deepcopy(self.pages[one])
+            case ExportPages(pages, name):
+                self.exports[name] = [deepcopy(self.pages[page]) for page in pages]
+            case ImportPages(name, pages):
+                self.pages.update(zip(pages, deepcopy(self.exports[name]), strict=True))
 
     def _change(self, command: CopyPages | MaskPage | EmbedText) -> None:
         match command:
@@ -140,7 +158,7 @@ class NaiveProgram:
         state, _ = self._emb(command.emb)
         tokens, probs = self.scores.top(state, command.top_k)
         chosen = {int(token): self.scores.logprob(state, token) for token in command.tokens}
-        return Dist(tokens, probs, chosen, self.scores.entropy(state))
+        return Dist(tokens, probs, chosen, self.scores.entropy(state), BEST_LOGIT)
 
     def _emb(self, emb: int) -> tuple[int, int]:
         content = self.embs[emb]

@@ -1,22 +1,36 @@
 """Messages between host and driver process."""
 
 from array import array
-from dataclasses import fields
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pie.core.passes import Pass, PassResult
+from pie.core.passes import Pass, PassResult, column_types
 from pie.inference.wire import Done, Refused, Wire, done, pass_result
 
-INTS = st.lists(st.integers(-(2**31), 2**31 - 1), max_size=20).map(lambda values: array("i", values))
-FLOATS = st.lists(st.floats(width=32, allow_nan=False), max_size=20).map(lambda values: array("f", values))
-COLUMNS = {field.name: INTS for field in fields(Pass) if field.name != "number"}
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "i": st.integers(-(2**31), 2**31 - 1),
+    "Q": st.integers(0, 2**64 - 1),
+    "B": st.integers(0, 255),
+    "f": st.floats(width=32, allow_nan=False),
+    "d": st.floats(allow_nan=False),
+}
 
 
-@given(st.builds(Pass, number=st.integers(0, 2**60), **COLUMNS))
+def column(code: str) -> st.SearchStrategy[Any]:
+    if not code:
+        return st.lists(st.text(max_size=20), max_size=5)
+    return st.lists(VALUES[code], max_size=20).map(lambda values: array(code, values))
+
+
+def columns(kind: type[Pass] | type[PassResult]) -> dict[str, st.SearchStrategy[Any]]:
+    return {name: column(code) for name, code in column_types(kind).items()}
+
+
+@given(st.builds(Pass, number=st.integers(0, 2**60), **columns(Pass)))
 def test_a_pass_crosses_unchanged(work: Pass) -> None:
     wire = Wire()
     assert wire.decode_pass(wire.encode_pass(work)) == work
@@ -27,12 +41,8 @@ def test_a_pass_crosses_unchanged(work: Pass) -> None:
         PassResult,
         number=st.integers(0, 2**60),
         seconds=st.floats(0, 1e6),
-        top_tokens=INTS,
-        top_probs=FLOATS,
-        top_starts=INTS,
-        chosen_logprobs=FLOATS,
-        entropies=FLOATS,
         error=st.text(max_size=20),
+        **columns(PassResult),
     )
 )
 def test_a_result_crosses_unchanged(result: PassResult) -> None:

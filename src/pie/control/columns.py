@@ -2,18 +2,17 @@
 
 from array import array
 from collections.abc import Sequence
+from typing import Any
 
-from pie.core.passes import Pass
+from pie.core.passes import Pass, column_types
+
+TYPES = column_types(Pass)
 
 
 class Columns:
     """Same names and meanings as in `Pass`."""
 
-    __slots__ = (
-        "copies", "dist_slots", "dist_token_starts", "dist_tokens", "dist_top_k", "embed_positions",
-        "embed_slots", "embed_tokens", "fresh_pages", "input_starts", "inputs", "mask_runs", "mask_starts",
-        "masked", "outputs", "page_masks", "read_pages", "read_starts", "targets",
-    )  # fmt: skip
+    __slots__ = tuple(TYPES)
 
     def __init__(self) -> None:
         self.fresh_pages: list[int] = []
@@ -31,10 +30,31 @@ class Columns:
         self.masked: list[int] = []
         self.mask_runs: list[int] = []
         self.mask_starts: list[int] = [0]
+        self.matcher_ops: list[int] = []
+        self.matcher_data: list[int] = []
+        self.grammar_texts: list[str] = []
+        self.matcher_reads: list[int] = []
+        self.dist_matchers: list[int] = []
         self.dist_slots: list[int] = []
         self.dist_top_k: list[int] = []
         self.dist_tokens: list[int] = []
         self.dist_token_starts: list[int] = [0]
+        self.adapted: list[int] = []
+        self.slot_sources: list[int] = []
+        self.slot_positions: list[int] = []
+        self.slot_embs: list[int] = []
+        self.score_slots: list[int] = []
+        self.score_targets: list[int] = []
+        self.sample_embs: list[int] = []
+        self.sample_slots: list[int] = []
+        self.sample_matchers: list[int] = []
+        self.sample_top_k: list[int] = []
+        self.sample_numbers: list[float] = []
+        self.sample_seeds: list[int] = []
+        self.seen_tokens: list[int] = []
+        self.seen_token_starts: list[int] = [0]
+        self.seen_slots: list[int] = []
+        self.seen_slot_starts: list[int] = [0]
 
     def add_mask(self, rows: Sequence[Sequence[int]]) -> None:
         """The mask of the segment that comes next."""
@@ -44,4 +64,8 @@ class Columns:
             self.mask_starts.append(len(self.mask_runs))
 
     def finish(self, number: int) -> Pass:
-        return Pass(number, **{name: array("i", getattr(self, name)) for name in self.__slots__})
+        columns: dict[str, Any] = {
+            name: array(code, getattr(self, name)) if code else getattr(self, name)
+            for name, code in TYPES.items()
+        }
+        return Pass(number, **columns)

@@ -67,6 +67,7 @@ class Dispatcher:
         outcomes = self._planner.outcomes
         tokens, probs, starts = result.top_tokens, result.top_probs, result.top_starts
         chosen, entropies, scored = result.chosen_logprobs, result.entropies, 0
+        logits = result.best_logits
         for i, (queue, completion, wanted) in enumerate(ticket.dists):
             facts: dict[int, float] = {}
             if wanted:
@@ -74,7 +75,7 @@ class Dispatcher:
                 scored += len(wanted)
             if completion is not None:
                 row = slice(starts[i], starts[i + 1])
-                dist = Dist(tokens[row], probs[row], facts, entropies[i])
+                dist = Dist(tokens[row], probs[row], facts, entropies[i], logits[i])
                 outcomes.append(Outcome(queue, completion, dist, None))
         for queue, completion, read in ticket.questions:
             outcomes.append(Outcome(queue, completion, read(result), None))

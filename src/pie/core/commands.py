@@ -3,6 +3,7 @@
 Built by `application/` from the guest's arguments, checked and executed in order by `control/`.
 """
 
+import builtins
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -47,6 +48,38 @@ class CopyPages(NamedTuple):
 class ForkPages(NamedTuple):
     src: Sequence[VirtualPage]
     dst: Sequence[VirtualPage]
+
+
+class ExportPages(NamedTuple):
+    """Publishes pages as they stand at its turn, under a name in the tenant's namespace."""
+
+    pages: Sequence[VirtualPage]
+    name: str
+    seconds: float | None
+    """How long it lasts, from its turn on; None: as long as the program."""
+    max_bytes: int
+    """It may take at most so much of the tenant's budget; 0: what there is."""
+    about: bytes
+
+
+class ImportPages(NamedTuple):
+    """Maps the pages of a name, read-only, to new ids. Done at the call itself."""
+
+    name: str
+    pages: Sequence[VirtualPage]
+
+
+class Exported(NamedTuple):
+    """A published name."""
+
+    name: str
+    pages: int
+    bytes: int
+    about: builtins.bytes
+    seconds_left: float | None
+    """Until it may be evicted; None: it lives with its program."""
+    readers: int
+    """Programs that have it mapped now."""
 
 
 class MaskPage(NamedTuple):
@@ -133,7 +166,7 @@ class ReadSlots(NamedTuple):
 
 
 class DecodeAhead(NamedTuple):
-    """`count` times a sample at `oemb` and, after each but the last, the token's embedding and forward.
+    """`steps` times a sample at `oemb` and, after each but the last, the token's embedding and forward.
 
     Token i has position `position + i`; its keys and values go to token `offset + i` of `pages`, and it sees
     `pages` up to there. One of `stop` ends it. Its completion is a `Listener`.
@@ -145,7 +178,7 @@ class DecodeAhead(NamedTuple):
     offset: int
     emb: VirtualEmb
     oemb: VirtualEmb
-    count: int
+    steps: int
     stop: Sequence[Token] = ()
     matcher: VirtualMatcher | None = None
     adapter: str = ""
@@ -207,6 +240,7 @@ class Synchronize(NamedTuple):
 
 Command = (
     AllocPages | FreePages | AllocEmbs | FreeEmbs | CopyPages | ForkPages | MaskPage
+    | ExportPages | ImportPages
     | EmbedText | Forward | NextDist | Synchronize
     | AllocSlots | FreeSlots | Sample | EmbedSlots | ReadSlots | DecodeAhead
     | NewMatchers | FreeMatchers | ForkMatchers | AdvanceMatcher | RollbackMatcher

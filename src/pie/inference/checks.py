@@ -1,8 +1,11 @@
 """Is a pass in bounds? Looked at before anything is touched, so that a bad one harms nothing."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pie.core.driver import DriverSpec
 from pie.inference.columns import Bools, Columns, Ints
@@ -10,15 +13,23 @@ from pie.inference.columns import Bools, Columns, Ints
 HIGHEST = 1 << 31
 
 
-def find_fault(work: Columns, spec: DriverSpec, written: Callable[[Ints], Bools]) -> str:
-    """What is wrong with the pass, in words; empty when nothing is.
-
-    `written` says which embedding slots hold something before the pass; it is asked about valid slots only.
-    """
-    return next(faults(work, spec, written), "")
+Written = Callable[[Ints], Bools]
 
 
-def faults(work: Columns, spec: DriverSpec, written: Callable[[Ints], Bools]) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Which embedding slots and token slots hold something before the pass; asked about valid ones only."""
+
+    embs: Written
+    slots: Written
+
+
+def find_fault(work: Columns, spec: DriverSpec, contents: Contents) -> str:
+    """What is wrong with the pass, in words; empty when nothing is."""
+    return next(faults(work, spec, contents), "")
+
+
+def faults(work: Columns, spec: DriverSpec, contents: Contents) -> Iterator[str]:
     yield from shape_faults(work)
     yield from page_faults(work, spec)
     yield from input_faults(work, spec)
@@ -26,8 +37,11 @@ def faults(work: Columns, spec: DriverSpec, written: Callable[[Ints], Bools]) ->
     yield from adapter_faults(work, spec)
     yield from target_faults(work, spec)
     yield from dist_faults(work, spec)
-    yield from unwritten("inputs", work.inputs, written, work.embed_slots)
-    yield from unwritten("dist_slots", work.dist_slots, written, work.embed_slots, work.outputs[:, 1])
+    yield from slot_faults(work, spec, contents.slots)
+    embedded = work.embed_slots, work.slot_embs
+    yield from unwritten("inputs", work.inputs, contents.embs, *embedded)
+    for name in ("dist_slots", "score_slots", "sample_embs"):
+        yield from unwritten(name, getattr(work, name), contents.embs, *embedded, work.outputs[:, 1])
 
 
 def shape_faults(work: Columns) -> Iterator[str]:
@@ -38,6 +52,19 @@ def shape_faults(work: Columns) -> Iterator[str]:
     yield from same_length("embed_tokens", work.embed_tokens, work.embed_positions, work.embed_slots)
     yield from same_length("inputs", work.inputs, work.targets)
     yield from same_length("dist_slots", work.dist_slots, work.dist_top_k)
+    yield from same_length("slot_sources", work.slot_sources, work.slot_positions, work.slot_embs)
+    yield from same_length("score_slots", work.score_slots, work.score_targets)
+    yield from same_length(
+        "sample_embs",
+        work.sample_embs,
+        work.sample_slots,
+        work.sample_matchers,
+        work.sample_top_k,
+        work.sample_numbers,
+        work.sample_seeds,
+    )
+    yield from ragged("seen_tokens", work.seen_tokens, work.seen_token_starts, len(work.sample_embs))
+    yield from ragged("seen_slots", work.seen_slots, work.seen_slot_starts, len(work.sample_embs))
 
 
 def page_faults(work: Columns, spec: DriverSpec) -> Iterator[str]:
@@ -95,10 +122,31 @@ def dist_faults(work: Columns, spec: DriverSpec) -> Iterator[str]:
     yield from outside("dist_slots", work.dist_slots, spec.embs)
     yield from outside("dist_top_k", work.dist_top_k, spec.vocabulary_size + 1)
     yield from outside("dist_tokens", work.dist_tokens, spec.vocabulary_size)
+    yield from outside("score_slots", work.score_slots, spec.embs)
+    yield from outside("score_targets", work.score_targets, spec.vocabulary_size)
+    yield from outside("sample_embs", work.sample_embs, spec.embs)
+    yield from outside("seen_tokens", work.seen_tokens, spec.vocabulary_size)
+
+
+def slot_faults(work: Columns, spec: DriverSpec, written: Written) -> Iterator[str]:
+    """Of token slots, and what goes from them into embeddings."""
+    yield from outside("slot_positions", work.slot_positions, HIGHEST)
+    yield from outside("slot_embs", work.slot_embs, spec.embs)
+    yield from outside("sample_slots", work.sample_slots, spec.slots)
+    yield from outside("sample_matchers", work.sample_matchers, spec.matchers, low=-1)
+    if len(np.unique(work.sample_slots)) != len(work.sample_slots):
+        yield "sample_slots: two samples go to the same slot"
+    used = work.sample_matchers[work.sample_matchers >= 0]
+    if len(np.unique(used)) != len(used):
+        yield "sample_matchers: two samples move one matcher"
+    for name, slots in (("slot_sources", work.slot_sources), ("seen_slots", work.seen_slots)):
+        yield from outside(name, slots, spec.slots)
+        if not written(slots).all():
+            yield f"{name}: nothing was ever sampled into token slot {slots[~written(slots)][0]}"
 
 
 def unwritten(
-    name: str, slots: Ints, written: Callable[[Ints], Bools], *filled_now: Ints
+    name: str, slots: Ints, written: Written, *filled_now: Ints
 ) -> Iterator[str]:
     """Embedding slots that hold nothing, not even after the parts of the pass that come before."""
     empty = slots[~written(slots)]
@@ -122,7 +170,7 @@ def ragged(name: str, values: Ints, starts: Ints, count: int | None = None) -> I
         yield f"{name}: {len(starts) - 1} rows instead of {count}"
 
 
-def same_length(name: str, first: Ints, *others: Ints) -> Iterator[str]:
+def same_length(name: str, first: NDArray[Any], *others: NDArray[Any]) -> Iterator[str]:
     lengths = [len(first), *map(len, others)]
     if min(lengths) != max(lengths):
         yield f"{name}: columns of different lengths ({', '.join(map(str, lengths))})"

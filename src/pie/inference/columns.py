@@ -1,6 +1,7 @@
 """A pass as numpy sees it: the columns of `core/passes.py` under the same names, without copying them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,8 @@ from pie.core.passes import Pass
 
 Ints = NDArray[np.int32]
 Bools = NDArray[np.bool_]
+Longs = NDArray[np.uint64]
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,28 @@ class Columns:
     dist_top_k: Ints
     dist_tokens: Ints
     dist_token_starts: Ints
+    slot_sources: Ints
+    slot_positions: Ints
+    slot_embs: Ints
+    score_slots: Ints
+    score_targets: Ints
+    sample_embs: Ints
+    sample_slots: Ints
+    sample_matchers: Ints
+    sample_top_k: Ints
+    sample_numbers: Doubles
+    sample_seeds: Longs
+    seen_tokens: Ints
+    seen_token_starts: Ints
+    seen_slots: Ints
+    seen_slot_starts: Ints
 
     @property
     def segments(self) -> int:
         return len(self.input_starts) - 1
 
 
-WIDTHS = {"copies": 5, "page_masks": 2, "outputs": 2, "adapted": 2}
+WIDTHS = {"copies": 5, "page_masks": 2, "outputs": 2, "adapted": 2, "sample_numbers": 6}
 NAMES = tuple(Columns.__dataclass_fields__)
 
 
@@ -50,8 +68,12 @@ def columns_of(work: Pass) -> Columns:
     return Columns(**{name: column(work, name) for name in NAMES})
 
 
-def column(work: Pass, name: str) -> Ints:
-    flat: Ints = np.asarray(getattr(work, name), np.int32)
+def column(work: Pass, name: str) -> Any:
+    """An array of the column's own type; texts as they are."""
+    values = getattr(work, name)
+    if isinstance(values, list):
+        return values
+    flat = np.asarray(values)
     width = WIDTHS.get(name)
     if width is None:
         return flat

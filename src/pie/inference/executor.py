@@ -2,29 +2,32 @@
 
 import logging
 import time
+from array import array
 from pathlib import Path
 
 import torch
 
 from pie.core.driver import DriverSpec
 from pie.core.errors import Unavailable
-from pie.core.passes import Pass, PassResult
+from pie.core.passes import Pass, PassResult, RowFault
 from pie.core.progress import NoProgress, Progress
 from pie.inference.attention import TorchAttention
-from pie.inference.checks import find_fault
+from pie.inference.checks import Contents, find_fault
 from pie.inference.columns import Columns, columns_of
 from pie.inference.handlers.copy import copy_tokens
 from pie.inference.handlers.distribution import NotFinite, distributions
-from pie.inference.handlers.embed import embed_tokens
+from pie.inference.handlers.embed import embed_slots, embed_tokens
 from pie.inference.handlers.forward import Forward
 from pie.inference.handlers.fresh import clear_fresh_pages
 from pie.inference.handlers.mask import mask_pages
+from pie.inference.handlers.sample import Samples
+from pie.inference.handlers.score import score_tokens
 from pie.inference.llama import Llama
 from pie.inference.lora import Lora
 from pie.inference.prepared import PreparedWeights
 from pie.inference.rotary import Rotary
 from pie.inference.settings import InferenceSettings
-from pie.inference.storage import EmbStorage, PageStorage
+from pie.inference.storage import EmbStorage, PageStorage, SlotStorage
 from pie.inference.wire import WorkerOptions
 from pie.models import LlamaConfig, StoredModel, open_adapter, open_model, read_config
 
@@ -49,9 +52,11 @@ class TorchExecutor:
         self._model = Llama(config, cache.load(model, config, progress or NoProgress()))
         self._pages = PageStorage(config, settings.pages, settings.page_size, settings.embs)
         self._embs = EmbStorage(settings.embs, config.hidden_size)
+        self._slots = SlotStorage(settings.slots)
         attention = TorchAttention(self._pages, config.heads)
         lora = open_lora(config, settings)
         self._forward = Forward(self._model, Rotary(config), attention, self._pages, self._embs, lora)
+        self._samples = Samples(self._model, self._embs, self._slots)
         self._spec = make_spec(config, settings)
 
     @property
@@ -63,7 +68,7 @@ class TorchExecutor:
         started = time.perf_counter()
         try:
             columns = columns_of(work)
-            refuse_fault(find_fault(columns, self._spec, self._embs.written))
+            refuse_fault(find_fault(columns, self._spec, Contents(self._embs.written, self._slots.written)))
             with torch.inference_mode():
                 return self._run(columns, work.number, started)
         except (BadPass, NotFinite) as error:
@@ -77,16 +82,20 @@ class TorchExecutor:
         copy_tokens(work, self._pages)
         mask_pages(work, self._pages)
         embed_tokens(work, self._model, self._embs)
+        embed_slots(work, self._model, self._embs, self._slots)
         self._forward.run(work)
-        answers = distributions(work, self._model, self._embs)
+        faults: list[RowFault] = []
+        columns = {
+            **distributions(work, self._model, self._embs),
+            **score_tokens(work, self._model, self._embs),
+            **self._samples.run(work, faults),
+        }
         return PassResult(
             number,
             time.perf_counter() - started,
-            answers.top_tokens,
-            answers.top_probs,
-            answers.top_starts,
-            answers.chosen_logprobs,
-            answers.entropies,
+            fault_rows=array("i", [number for fault in faults for number in fault[:2]]),
+            fault_texts=[fault.message for fault in faults],
+            **columns,
         )
 
 
@@ -115,6 +124,7 @@ def make_spec(config: LlamaConfig, settings: InferenceSettings) -> DriverSpec:
         page_size=settings.page_size,
         pages=settings.pages,
         embs=settings.embs,
+        slots=settings.slots,
         vocabulary_size=config.vocabulary_size,
         context_length=config.context_length,
         precision=settings.precision,

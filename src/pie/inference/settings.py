@@ -9,6 +9,8 @@ class InferenceSettings:
     """Tokens in one key-value page."""
     pages: int = 4096
     embs: int = 32768
+    slots: int = 16384
+    """Token slots."""
     threads: int = 2
     precision: str = "fp32"
     device: str = "cpu"

@@ -109,3 +109,13 @@ class EmbStorage:
     def read(self, slots: Ints) -> torch.Tensor:
         """[len(slots), hidden], a copy."""
         return self.vectors.index_select(0, torch.from_numpy(slots))
+
+
+class SlotStorage:
+    """Token slots: tokens that were sampled here, for embeds that are queued before anybody knows them."""
+
+    def __init__(self, slots: int) -> None:
+        self.tokens: Ints = np.full(slots, NOT_WRITTEN, np.int32)
+
+    def written(self, slots: Ints) -> Bools:
+        return self.tokens[slots] >= 0

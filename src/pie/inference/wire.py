@@ -1,15 +1,19 @@
 """What host and driver process say to each other: msgpack arrays, columns as raw buffers, never pickle."""
 
 from array import array
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from pie.core.driver import DriverSpec
-from pie.core.passes import Pass, PassResult
+from pie.core.passes import Pass, PassResult, column_types
 from pie.inference.settings import InferenceSettings
 
-COLUMNS = tuple(field.name for field in fields(Pass) if field.name != "number")
+PASS_COLUMNS = column_types(Pass)
+RESULT_COLUMNS = column_types(PassResult)
+Column = bytes | list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +73,13 @@ class Ended(msgspec.Struct, array_like=True, tag="ended"):
 class Done(msgspec.Struct, array_like=True, tag="done"):
     number: int
     seconds: float
-    top_tokens: bytes
-    top_probs: bytes
-    top_starts: bytes
-    chosen_logprobs: bytes
-    entropies: bytes
     error: str
+    columns: list[Column]
 
 
 class Work(msgspec.Struct, array_like=True):
     number: int
-    columns: list[bytes]
+    columns: list[Column]
 
 
 FromDriver = Ready | Refused | Began | Advanced | Ended | Done
@@ -102,38 +102,33 @@ class Wire:
         return message
 
     def encode_pass(self, work: Pass) -> bytes:
-        columns = [getattr(work, name).tobytes() for name in COLUMNS]
-        return self._encoder.encode(Work(work.number, columns))
+        return self._encoder.encode(Work(work.number, pack(work, PASS_COLUMNS)))
 
     def decode_pass(self, data: bytes) -> Pass:
         """Raises `msgspec.MsgspecError` or `ValueError`."""
         work = self._work.decode(data)
-        columns = zip(COLUMNS, work.columns, strict=True)
-        return Pass(work.number, **{name: array("i", column) for name, column in columns})
+        return Pass(work.number, **unpack(work.columns, PASS_COLUMNS))
 
 
 def done(result: PassResult) -> Done:
-    return Done(
-        result.number,
-        result.seconds,
-        result.top_tokens.tobytes(),
-        result.top_probs.tobytes(),
-        result.top_starts.tobytes(),
-        result.chosen_logprobs.tobytes(),
-        result.entropies.tobytes(),
-        result.error,
-    )
+    return Done(result.number, result.seconds, result.error, pack(result, RESULT_COLUMNS))
 
 
 def pass_result(message: Done) -> PassResult:
     """Raises `ValueError` for buffers that are not whole numbers of items."""
-    return PassResult(
-        message.number,
-        message.seconds,
-        array("i", message.top_tokens),
-        array("f", message.top_probs),
-        array("i", message.top_starts),
-        array("f", message.chosen_logprobs),
-        array("f", message.entropies),
-        message.error,
-    )
+    columns = unpack(message.columns, RESULT_COLUMNS)
+    return PassResult(message.number, message.seconds, error=message.error, **columns)
+
+
+def pack(value: Pass | PassResult, types: Mapping[str, str]) -> list[Column]:
+    return [getattr(value, name).tobytes() if code else getattr(value, name) for name, code in types.items()]
+
+
+def unpack(columns: list[Column], types: Mapping[str, str]) -> dict[str, Any]:
+    """Raises `ValueError` where one does not fit its type."""
+    found: dict[str, Any] = {}
+    for (name, code), column in zip(types.items(), columns, strict=True):
+        if isinstance(column, bytes) != bool(code):
+            raise ValueError(f"{name} is of the wrong kind")
+        found[name] = array(code, column) if code else column
+    return found

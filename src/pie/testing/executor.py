@@ -1,17 +1,19 @@
 """A driver's heart without a model: follows `core/passes.py` to the letter, on hashes instead of tensors."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
+from typing import Any
 
 import numpy as np
 
 from pie.core.driver import DriverSpec
 from pie.core.passes import Pass, PassResult
-from pie.inference.checks import find_fault
+from pie.inference.checks import Contents, find_fault
 from pie.inference.columns import Bools, Ints, columns_of
 from pie.testing.attention import Attention, ByMask, ByPosition
+from pie.testing.draws import Draws
 from pie.testing.page import FakePage
-from pie.testing.scores import HashedScores, Scores
+from pie.testing.scores import BEST_LOGIT, HashedScores, Scores
 from pie.testing.tokens import FakeToken, embed, first_key, hidden, second_key, through
 
 
@@ -25,6 +27,7 @@ class FakeExecutor:
     def __init__(self, spec: DriverSpec, scores: Scores | None = None) -> None:
         self._spec = spec
         self._scores = scores or HashedScores(spec.vocabulary_size)
+        self._draws = Draws(self._scores, spec.vocabulary_size)
         self.clear()
 
     @property
@@ -36,20 +39,20 @@ class FakeExecutor:
         self.pages = [FakePage(self._spec.page_size) for _ in range(self._spec.pages)]
         self.slots: dict[int, tuple[int, int]] = {}
         """Value and position of each written embedding slot."""
+        self.tokens: dict[int, int] = {}
+        """What was sampled into token slots."""
 
     def execute(self, work: Pass) -> PassResult:
         try:
-            fault = find_fault(columns_of(work), self._spec, self._written)
+            contents = Contents(written_in(self.slots), written_in(self.tokens))
+            fault = find_fault(columns_of(work), self._spec, contents)
             if fault:
                 raise ValueError(fault)
             self._prepare(work)
             self._forward(work)
-            return self._score(work)
+            return self._answer(work)
         except (LookupError, ValueError) as error:
             return PassResult(work.number, 0.0, error=f"{type(error).__name__}: {error}")
-
-    def _written(self, slots: Ints) -> Bools:
-        return np.array([slot in self.slots for slot in slots.tolist()], np.bool_)
 
     def _prepare(self, work: Pass) -> None:
         for page in work.fresh_pages:
@@ -61,6 +64,9 @@ class FakeExecutor:
         embeds = zip(work.embed_slots, work.embed_tokens, work.embed_positions, strict=True)
         for slot, token, position in embeds:
             self.slots[slot] = embed(token), position
+        relayed = zip(work.slot_embs, work.slot_sources, work.slot_positions, strict=True)
+        for slot, source, position in relayed:
+            self.slots[slot] = embed(self.tokens[source]), position
 
     def _forward(self, work: Pass) -> None:
         """All segments see the pages as they were; what they write appears afterwards."""
@@ -105,7 +111,24 @@ class FakeExecutor:
         start, end = work.read_starts[segment], work.read_starts[segment + 1]
         return [(self.pages[page], written.get(page, set())) for page in work.read_pages[start:end]]
 
-    def _score(self, work: Pass) -> PassResult:
+    def _answer(self, work: Pass) -> PassResult:
+        sampled, faults = self._draws.draw(work, self.slots, self.tokens)
+        self.tokens.update(zip(work.sample_slots, sampled, strict=True))
+        return PassResult(
+            work.number,
+            0.0,
+            **self._distributions(work),
+            score_logprobs=array("f", self._logprobs(work)),
+            sampled=array("i", sampled),
+            fault_rows=array("i", [number for fault in faults for number in fault[:2]]),
+            fault_texts=[fault.message for fault in faults],
+        )
+
+    def _logprobs(self, work: Pass) -> list[float]:
+        rows = zip(work.score_slots, work.score_targets, strict=True)
+        return [self._scores.logprob(self.slots[slot][0], target) for slot, target in rows]
+
+    def _distributions(self, work: Pass) -> dict[str, Any]:
         scores = self._scores
         top_tokens, top_probs = array("i"), array("f")
         starts, chosen, entropies = array("i", (0,)), array("f"), array("f")
@@ -118,7 +141,18 @@ class FakeExecutor:
             entropies.append(scores.entropy(state))
             wanted = work.dist_tokens[work.dist_token_starts[i] : work.dist_token_starts[i + 1]]
             chosen.extend(scores.logprob(state, token) for token in wanted)
-        return PassResult(work.number, 0.0, top_tokens, top_probs, starts, chosen, entropies)
+        return {
+            "top_tokens": top_tokens,
+            "top_probs": top_probs,
+            "top_starts": starts,
+            "chosen_logprobs": chosen,
+            "entropies": entropies,
+            "best_logits": array("f", (BEST_LOGIT,)) * len(entropies),
+        }
+
+
+def written_in(slots: Container[int]) -> Callable[[Ints], Bools]:
+    return lambda asked: np.array([slot in slots for slot in asked.tolist()], np.bool_)
 
 
 def _rows(column: Sequence[int], width: int) -> "zip[tuple[int, ...]]":

@@ -3,10 +3,12 @@
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from pie.core.passes import Pass, PassResult
+from pie.core.commands import SamplingSpec
+from pie.core.passes import Pass, PassResult, column_types
 
-COLUMNS = [name for name in Pass.__dataclass_fields__ if name != "number"]
+COLUMNS = column_types(Pass)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class PassBuilder:
 
     def __init__(self, number: int = 0) -> None:
         self._number = number
-        self._columns: dict[str, list[int]] = {
+        self._columns: dict[str, list[Any]] = {
             name: [0] if name.endswith("starts") else [] for name in COLUMNS
         }
 
@@ -76,10 +78,41 @@ class PassBuilder:
         self._extend("dist_top_k", (top_k,))
         return self._row("dist_tokens", "dist_token_starts", tokens)
 
-    def build(self) -> Pass:
-        return Pass(self._number, **{name: array("i", values) for name, values in self._columns.items()})
+    def embed_slot(
+        self, sources: Sequence[int], positions: Sequence[int], slots: Sequence[int]
+    ) -> "PassBuilder":
+        """What token slots `sources` hold, into embedding slots."""
+        self._extend("slot_sources", sources)
+        self._extend("slot_positions", positions)
+        return self._extend("slot_embs", slots)
 
-    def _extend(self, column: str, values: Sequence[int]) -> "PassBuilder":
+    def sample(self, emb: int, slot: int, how: SamplingSpec, matcher: int = -1) -> "PassBuilder":
+        """`how.seen_slots` are physical token slots here."""
+        self._extend("sample_embs", (emb,))
+        self._extend("sample_slots", (slot,))
+        self._extend("sample_matchers", (matcher,))
+        self._extend("sample_top_k", (how.top_k,))
+        self._extend("sample_seeds", (how.seed,))
+        self._extend(
+            "sample_numbers",
+            (how.temperature, how.top_p, how.min_p, how.repetition_penalty, how.presence_penalty,
+             how.frequency_penalty),
+        )  # fmt: skip
+        self._row("seen_tokens", "seen_token_starts", how.seen)
+        return self._row("seen_slots", "seen_slot_starts", how.seen_slots)
+
+    def score(self, emb: int, target: int) -> "PassBuilder":
+        self._extend("score_slots", (emb,))
+        return self._extend("score_targets", (target,))
+
+    def build(self) -> Pass:
+        columns: dict[str, Any] = {
+            name: array(code, self._columns[name]) if code else self._columns[name]
+            for name, code in COLUMNS.items()
+        }
+        return Pass(self._number, **columns)
+
+    def _extend(self, column: str, values: Sequence[Any]) -> "PassBuilder":
         self._columns[column].extend(values)
         return self
 

@@ -7,6 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
+BEST_LOGIT = 6.0
+"""The raw logit of the best token, in every distribution of a fake model."""
+
 
 class Scores(Protocol):
     """The full next-token distribution as a function of a hidden state (a 64-bit hash)."""

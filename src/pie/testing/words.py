@@ -11,11 +11,13 @@ def fake_spec(
     vocabulary: int = 509,
     context: int = 4096,
     adapters: tuple[str, ...] = (),
+    slots: int = 64,
 ) -> DriverSpec:
     return DriverSpec(
         page_size=page_size,
         pages=pages,
         embs=embs,
+        slots=slots,
         vocabulary_size=vocabulary,
         context_length=context,
         precision="none",

@@ -5,7 +5,7 @@ cost more than all the rest.
 """
 
 from array import array
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,19 +25,8 @@ class NotFinite(ArithmeticError):
     """The model's logits hold NaN or infinity."""
 
 
-@dataclass(frozen=True, slots=True)
-class Distributions:
-    """Columns as in `PassResult`."""
-
-    top_tokens: "array[int]"
-    top_probs: "array[float]"
-    top_starts: "array[int]"
-    chosen_logprobs: "array[float]"
-    entropies: "array[float]"
-
-
-def distributions(work: Columns, model: Llama, embs: EmbStorage) -> Distributions:
-    """Raises `NotFinite`."""
+def distributions(work: Columns, model: Llama, embs: EmbStorage) -> dict[str, Any]:
+    """The columns of `PassResult` that they fill. Raises `NotFinite`."""
     answers = Answers(work)
     for first in range(0, len(work.dist_slots), AT_ONCE):
         slots = work.dist_slots[first : first + AT_ONCE]
@@ -50,7 +39,8 @@ class Scores:
 
     def __init__(self, logits: torch.Tensor) -> None:
         self.count = logits.shape[1]
-        self._below_best = logits.sub_(logits.amax(0))
+        self.best_logits = logits.amax(0)
+        self._below_best = logits.sub_(self.best_logits)
         weights = self._below_best.exp()
         total = weights.sum(0)
         self._log_total = total.log()
@@ -65,7 +55,7 @@ class Scores:
     def top(self, count: int, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The `count` best tokens of each of `which` and their probabilities, both [which, count]."""
         if count == 1:
-            tokens = self._best()[which][:, None]
+            tokens = best_tokens(self._below_best)[which][:, None]
         elif count:
             tokens = self._below_best[:, which].t().contiguous().topk(count).indices
         else:
@@ -73,14 +63,16 @@ class Scores:
         owners = which[:, None].expand_as(tokens)
         return tokens, self.logprobs(tokens, owners).exp_()
 
-    def _best(self) -> torch.Tensor:
-        size = len(self._below_best)
-        if size % BLOCK:
-            return self._below_best.argmax(0)
-        blocks = self._below_best.view(size // BLOCK, BLOCK, self.count)
-        block = blocks.amax(1).argmax(0)
-        within = blocks[block, :, torch.arange(self.count)].argmax(1)
-        return block * BLOCK + within
+
+def best_tokens(logits: torch.Tensor) -> torch.Tensor:
+    """Of each column of [vocabulary, distributions]."""
+    size, count = logits.shape
+    if size % BLOCK:
+        return logits.argmax(0)
+    blocks = logits.view(size // BLOCK, BLOCK, count)
+    block = blocks.amax(1).argmax(0)
+    within = blocks[block, :, torch.arange(count)].argmax(1)
+    return block * BLOCK + within
 
 
 class Answers:
@@ -95,11 +87,13 @@ class Answers:
         self._top_probs = np.empty(self._starts[-1], np.float32)
         self._chosen = np.empty(len(self._tokens), np.float32)
         self._entropies = np.empty(len(self._counts), np.float32)
+        self._best_logits = np.empty(len(self._counts), np.float32)
 
     def fill(self, first: int, scores: Scores) -> None:
         """The distributions from `first` on."""
         last = first + scores.count
         self._entropies[first:last] = scores.entropies.clamp_min(0.0).numpy()
+        self._best_logits[first:last] = scores.best_logits.numpy()
         self._fill_chosen(first, last, scores)
         counts = self._counts[first:last]
         for count in np.unique(counts).tolist():
@@ -118,11 +112,12 @@ class Answers:
             tokens = torch.from_numpy(self._tokens[start:stop]).long()
             self._chosen[start:stop] = scores.logprobs(tokens, torch.from_numpy(owners)).numpy()
 
-    def columns(self) -> Distributions:
-        return Distributions(
-            array("i", self._top_tokens.tobytes()),
-            array("f", self._top_probs.tobytes()),
-            array("i", self._starts.astype(np.int32).tobytes()),
-            array("f", self._chosen.tobytes()),
-            array("f", self._entropies.tobytes()),
-        )
+    def columns(self) -> dict[str, Any]:
+        return {
+            "top_tokens": array("i", self._top_tokens.tobytes()),
+            "top_probs": array("f", self._top_probs.tobytes()),
+            "top_starts": array("i", self._starts.astype(np.int32).tobytes()),
+            "chosen_logprobs": array("f", self._chosen.tobytes()),
+            "entropies": array("f", self._entropies.tobytes()),
+            "best_logits": array("f", self._best_logits.tobytes()),
+        }

@@ -1,0 +1,130 @@
+"""Tokens drawn from hidden states into token slots, as `pie.sampling` defines it."""
+
+from array import array
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pie.core.passes import FaultKind, RowFault
+from pie.inference.columns import Columns, Ints
+from pie.inference.handlers.distribution import AT_ONCE, NotFinite, Scores, best_tokens
+from pie.inference.llama import Llama
+from pie.inference.storage import EmbStorage, SlotStorage
+from pie.sampling import KEPT, Rows, draw
+
+IMPOSSIBLE = -1e30
+"""The logit of a token that a matcher does not allow: finite, and its probability is exactly 0."""
+Indices = NDArray[np.int64]
+
+
+class Matchers(Protocol):
+    """Places in grammars, by physical id."""
+
+    def masks(self, matchers: Sequence[int]) -> tuple[NDArray[np.uint8], dict[int, str]]:
+        """Which tokens may come next (token t: bit t % 8 of byte t // 8), a row for each of `matchers`, and
+        the errors of those rows that have none; in these everything is allowed."""
+        ...
+
+    def take(self, matcher: int, token: int) -> str:
+        """Moves a matcher on by a token of its mask; why that failed, or nothing."""
+        ...
+
+
+def allow_only(logits: torch.Tensor, columns: Indices, bits: NDArray[np.uint8]) -> None:
+    """Leaves the tokens of the mask's rows in those columns of [vocabulary, rows]."""
+    allowed = np.unpackbits(bits, axis=1, count=len(logits), bitorder="little").view(np.bool_)
+    which = torch.from_numpy(columns)
+    logits[:, which] = logits[:, which].masked_fill_(torch.from_numpy(~allowed).t(), IMPOSSIBLE)
+
+
+class Samples:
+    def __init__(
+        self, model: Llama, embs: EmbStorage, slots: SlotStorage, matchers: Matchers | None = None
+    ) -> None:
+        self._model = model
+        self._embs = embs
+        self._slots = slots
+        self._matchers = matchers
+
+    def run(self, work: Columns, faults: list[RowFault]) -> dict[str, Any]:
+        """The column of `PassResult` that they fill; `faults` gets those that failed alone.
+
+        Raises `NotFinite`.
+        What penalties count is read first; slots and matchers change last, when nothing can fail.
+        """
+        count = len(work.sample_embs)
+        tokens = np.empty(count, np.int32)
+        seen = [seen_tokens(work, row, self._slots) for row in range(count)]
+        simple = work.sample_numbers[:, 0] == 0
+        simple &= np.array([not len(row) for row in seen], np.bool_)
+        failed: dict[int, str] = {}
+        for rows in pieces(np.flatnonzero(simple)):
+            tokens[rows] = self._best(self._logits(work, rows, failed))
+        for rows in pieces(np.flatnonzero(~simple)):
+            logits = self._logits(work, rows, failed)
+            tokens[rows] = self._drawn(work, rows, logits, [seen[row] for row in rows])
+        self._slots.tokens[work.sample_slots] = tokens
+        self._move_matchers(work, tokens, failed)
+        faults += [RowFault(FaultKind.SAMPLE, row, why) for row, why in failed.items()]
+        return {"sampled": array("i", tokens.tobytes())}
+
+    def _logits(self, work: Columns, rows: Indices, failed: dict[int, str]) -> torch.Tensor:
+        """[vocabulary, rows], and which of the pass's rows have no token to choose."""
+        logits = self._model.logits(self._embs.read(work.sample_embs[rows]))
+        matchers = work.sample_matchers[rows]
+        restricted = np.flatnonzero(matchers >= 0)
+        if len(restricted) and self._matchers is not None:
+            bits, without = self._matchers.masks(matchers[restricted].tolist())
+            allow_only(logits, restricted, bits)
+            failed.update((int(rows[restricted[row]]), why) for row, why in without.items())
+        return logits
+
+    def _move_matchers(self, work: Columns, tokens: Ints, failed: dict[int, str]) -> None:
+        for row in np.flatnonzero(work.sample_matchers >= 0).tolist():
+            if row not in failed and self._matchers is not None:
+                why = self._matchers.take(int(work.sample_matchers[row]), int(tokens[row]))
+                if why:
+                    failed[row] = why
+
+    def _best(self, logits: torch.Tensor) -> Ints:
+        tokens = best_tokens(logits)
+        if not bool(torch.isfinite(logits.amax(0)).all()):
+            raise NotFinite("the model's logits are not finite (NaN or infinity)")
+        found: Ints = tokens.numpy().astype(np.int32)
+        return found
+
+    def _drawn(self, work: Columns, rows: Indices, logits: torch.Tensor, seen: Sequence[Ints]) -> Ints:
+        scores = Scores(logits)
+        tokens, probs = scores.top(min(KEPT, len(logits)), torch.arange(len(rows)))
+        temperature, top_p, min_p, repetition, presence, frequency = work.sample_numbers[rows].T
+        found = draw(
+            Rows(
+                tokens.numpy().astype(np.int32),
+                probs.numpy(),
+                scores.best_logits.numpy(),
+                temperature,
+                top_p,
+                work.sample_top_k[rows],
+                min_p,
+                work.sample_seeds[rows].tolist(),
+                repetition,
+                presence,
+                frequency,
+                seen,
+            )
+        )
+        return found.astype(np.int32)
+
+
+def pieces(rows: Indices) -> list[Indices]:
+    return [rows[first : first + AT_ONCE] for first in range(0, len(rows), AT_ONCE)]
+
+
+def seen_tokens(work: Columns, row: int, slots: SlotStorage) -> Ints:
+    """What the penalties of a sample count: tokens named, and tokens in slots."""
+    first, last = work.seen_slot_starts[row : row + 2]
+    tokens = work.seen_tokens[work.seen_token_starts[row] : work.seen_token_starts[row + 1]]
+    return np.concatenate((tokens, slots.tokens[work.seen_slots[first:last]])) if first < last else tokens
