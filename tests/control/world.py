@@ -49,10 +49,10 @@ class NoTokenizer:
 class Program:
     """One session with one queue; more of both on request."""
 
-    def __init__(self, world: "World", name: str, limits: Limits) -> None:
+    def __init__(self, world: "World", name: str, limits: Limits, tenant: str = "default") -> None:
         self.world = world
         self.name = name
-        self.session = world.control.open(InstanceId(name), limits)
+        self.session = world.control.open(InstanceId(name), limits, tenant)
         self.queue = self.session.create_queue("fake")
 
     def submit(self, command: Command, label: str | None = None, queue: QueueId | None = None) -> None:
@@ -131,8 +131,10 @@ class World:
         self.control.add_model(fake_model(self.spec), self.driver, NoTokenizer())
         self.recorder = Recorder()
 
-    def program(self, name: str = "a", limits: Limits | None = None) -> Program:
-        return Program(self, name, limits or Limits())
+    def program(
+        self, name: str = "a", limits: Limits | None = None, tenant: str = "default"
+    ) -> Program:
+        return Program(self, name, limits or Limits(), tenant)
 
     @property
     def passes(self) -> list[Pass]:

@@ -39,15 +39,31 @@ class Meter:
         return self._area + self.held * (now - self._since)
 
 
+class Allowance:
+    """How many names of a kind one program may have, on all models together."""
+
+    __slots__ = ("most", "used")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.used = 0
+
+    @property
+    def left(self) -> int:
+        return max(0, self.most - self.used)
+
+
 class NameTable(Generic[V, P]):
     """Virtual ids of one kind. Names are given and taken in program order, at the call itself."""
 
-    def __init__(self, noun: str, allocate: str, limit: int) -> None:
+    def __init__(self, noun: str, allocate: str, limit: int, allowance: Allowance | None = None) -> None:
         self.noun = noun
+        self._allowance = allowance or Allowance(_LARGEST_ID)
         self.leases: dict[V, Lease[V, P]] = {}
         self.leaving: dict[Lease[V, P], None] = {}
-        """Without a name already; their queue has still to reach the command that frees them. In order: what
-        is released first is taken again first, and the same stimuli must lead to the same passes."""
+        """Without a name already: their queue has still to reach the command that frees them, or they are
+        exported. In order: what is released first is taken again first, and the same stimuli must lead to the
+        same passes."""
         self._allocate = allocate
         self._limit = limit
         self._freed: deque[V] = deque(maxlen=_REMEMBERED)
@@ -58,6 +74,7 @@ class NameTable(Generic[V, P]):
         self.check_new(names)
         added: dict[V, Lease[V, P]] = {name: Lease(self.noun, name) for name in names}
         self.leases.update(added)
+        self._allowance.used += len(names)
         return list(added.values())
 
     def check_new(self, names: Sequence[V]) -> None:
@@ -67,6 +84,7 @@ class NameTable(Generic[V, P]):
                 f"{len(names)} more {self.noun}s would be more than the {self._limit} that a program "
                 "may have: free some first"
             )
+        self.check_allowance(len(names))
         if not self.leases.keys().isdisjoint(names):
             taken = next(name for name in names if name in self.leases)
             raise InvalidArgument(
@@ -74,6 +92,17 @@ class NameTable(Generic[V, P]):
             )
         if names and not 0 <= min(names) <= max(names) <= _LARGEST_ID:
             raise InvalidArgument(f"{self.noun} numbers lie between 0 and {_LARGEST_ID}")
+
+    def check_allowance(self, count: int) -> None:
+        if count > self._allowance.left:
+            raise LimitExceeded(
+                f"{count} more {self.noun}s would be more than the {self._allowance.most} that this "
+                f"program was launched with ({self.noun}s): free some first"
+            )
+
+    def count_nameless(self, count: int) -> None:
+        """So many more are held without a name (fewer, if below 0)."""
+        self._allowance.used += count
 
     def check_distinct(self, names: Sequence[V]) -> None:
         if len(names) > 1 and len(set(names)) != len(names):
@@ -95,6 +124,7 @@ class NameTable(Generic[V, P]):
         self.leaving.update(dict.fromkeys(found))
         for name in names:
             del self.leases[name]
+        self._allowance.used -= len(names)
         self._freed.extend(names)
         return found
 
@@ -102,11 +132,14 @@ class NameTable(Generic[V, P]):
         """Their queue has freed them."""
         for lease in leases:
             self.leaving.pop(lease, None)
+            if lease.origin is not None:
+                lease.origin.left(self)
 
     def living(self) -> list[Lease[V, P]]:
         return [*self.leases.values(), *self.leaving]
 
     def forget(self) -> None:
+        self._allowance.used -= len(self.leases)
         self.leases.clear()
         self.leaving.clear()
 
@@ -120,9 +153,13 @@ class NameTable(Generic[V, P]):
 class AddressSpace:
     """One inferlet's names on one model, and how much memory they hold."""
 
-    def __init__(self, names: int) -> None:
-        """`names`: the most pages, and the most of anything else, that may be allocated at once."""
-        self.pages: NameTable[VirtualPage, PhysicalPage] = NameTable("page", "alloc_kvpage", names)
+    def __init__(self, names: int, tenant: str = "default", pages: Allowance | None = None) -> None:
+        """`names`: the most pages, and the most of anything else, that may be allocated at once. `tenant`:
+        whose exported pages it sees. `pages`: what the program may have on all models together."""
+        self.tenant = tenant
+        self.pages: NameTable[VirtualPage, PhysicalPage] = NameTable(
+            "page", "alloc_kvpage", names, pages
+        )
         self.embs: NameTable[VirtualEmb, PhysicalEmb] = NameTable("emb", "alloc_emb", names)
         self.slots: NameTable[VirtualSlot, PhysicalSlot] = NameTable("slot", "alloc_slot", names)
         self.matchers: NameTable[VirtualMatcher, PhysicalMatcher] = NameTable(

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pie.control.addresses import AddressSpace
+from pie.control.exports import Exports
+from pie.control.leases import PageLease
 from pie.control.settings import ControlSettings
 from pie.control.work import Work
 from pie.core.commands import Completion
@@ -14,8 +16,9 @@ from pie.core.errors import InvalidArgument
 class Bounds:
     """Of one model."""
 
-    def __init__(self, spec: DriverSpec, settings: ControlSettings) -> None:
+    def __init__(self, spec: DriverSpec, settings: ControlSettings, exports: Exports) -> None:
         self.spec = spec
+        self.exports = exports
         self.settings = settings
         self.page_size = spec.page_size
         self.vocabulary = spec.vocabulary_size
@@ -39,6 +42,14 @@ class Bounds:
             raise InvalidArgument(
                 f"{call}: position {wrong} is outside the model's context of {self.context} tokens"
             )
+
+    def check_writable(self, call: str, pages: Sequence[PageLease]) -> None:
+        for page in pages:
+            if page.origin is not None:
+                raise InvalidArgument(
+                    f"{call}: page {page.name} was imported from {page.origin.name!r} and is read-only: "
+                    "fork_kvpage it and write to the fork"
+                )
 
 
 Check = Callable[[Bounds, AddressSpace, Any, Completion | None], Work | None]

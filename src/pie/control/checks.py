@@ -7,9 +7,10 @@ command, by its class: those for the commands of a trait stand in a file of thei
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from pie.control import checks_forward, checks_pages
+from pie.control import checks_exports, checks_forward, checks_pages
 from pie.control.addresses import AddressSpace
 from pie.control.bounds import Bounds, Check
+from pie.control.exports import Exports
 from pie.control.settings import ControlSettings
 from pie.control.work import Work
 from pie.core.commands import Command, Completion
@@ -18,6 +19,7 @@ from pie.core.errors import InvalidArgument
 
 CHECKS: Mapping[type, Check] = MappingProxyType({
     **checks_pages.CHECKS,
+    **checks_exports.CHECKS,
     **checks_forward.CHECKS,
 })
 
@@ -25,8 +27,8 @@ CHECKS: Mapping[type, Check] = MappingProxyType({
 class Checks:
     """For one model."""
 
-    def __init__(self, spec: DriverSpec, settings: ControlSettings) -> None:
-        self._bounds = Bounds(spec, settings)
+    def __init__(self, spec: DriverSpec, settings: ControlSettings, exports: Exports) -> None:
+        self._bounds = Bounds(spec, settings, exports)
 
     def check(self, space: AddressSpace, command: Command, completion: Completion | None) -> Work | None:
         """The work to queue; None where the command is done already."""

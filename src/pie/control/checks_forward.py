@@ -51,10 +51,12 @@ def forward(bounds: Bounds, space: AddressSpace, command: Forward, _: Completion
     if adapter and adapter not in bounds.spec.adapters:
         there = ", ".join(bounds.spec.adapters) or "none"
         raise InvalidArgument(f"forward_with_adapter: no adapter {adapter!r}; there are: {there}")
+    writes = _targets(bounds.page_size, space, okv, offset, count) if okv else []
+    bounds.check_writable("forward", writes)
     return ForwardWork(
         reads,
         inputs,
-        _targets(bounds.page_size, space, okv, offset, count) if okv else [],
+        writes,
         offset % bounds.page_size,
         _outputs(space, oemb) if oemb else [],
         outputs or range(count - len(oemb), count),

@@ -54,6 +54,7 @@ def copy_pages(
     for span in spans:
         _check_span(span, bounds.page_size)
     sources, targets = space.pages.find(src), space.pages.find(dst)
+    bounds.check_writable("copy_kvpage", targets)
     return CopyWork(sources, targets, spans, 5 * len(src)) if src else None
 
 
@@ -84,6 +85,7 @@ def mask_page(bounds: Bounds, space: AddressSpace, command: MaskPage, _: Complet
         raise InvalidArgument(
             f"mask_kvpage: {visible:#x} has bits for more than the {bounds.page_size} tokens of a page"
         )
+    bounds.check_writable("mask_kvpage", (lease,))
     signed = visible - (1 << 32) if visible >= 1 << 31 else visible
     return MaskWork(lease, signed)
 

@@ -48,7 +48,7 @@ class Claims:
     def lack(self) -> bool:
         """Whether the command must wait for pages. Raises `OutOfResources` where waiting does not help."""
         count = len(self.fresh) + len(self.moved)
-        return bool(count) and self._batch.memory.pages.lacks(count)
+        return bool(count) and self._batch.memory.lacks_pages(count, self._batch.now)
 
     def settle(self, space: AddressSpace) -> bool:
         """Gives the pages; False where they must wait for the next pass."""

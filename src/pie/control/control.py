@@ -48,11 +48,12 @@ class Control:
     def tokenizer(self, model: str) -> Tokenizer:
         return self._lane(model).tokenizer
 
-    def open(self, instance: InstanceId, limits: Limits) -> Session:
-        """Raises `WrongState` while a session of the same name is open."""
+    def open(self, instance: InstanceId, limits: Limits, tenant: str = "default") -> Session:
+        """`tenant`: whose exported pages it sees. Raises `WrongState` while a session of the same name is
+        open."""
         if instance in self._sessions:
             raise WrongState(f"instance {instance} is open already")
-        session = Session(instance, limits, self._settings, self._clock, self._lane, self._forget)
+        session = Session(instance, limits, self._settings, self._clock, self._lane, self._forget, tenant)
         self._sessions[instance] = session
         return session
 
@@ -70,6 +71,7 @@ class Control:
         lease's place is counted exactly."""
         for lane in self._lanes.values():
             lane.memory.check_integrity()
+            lane.exports.check_integrity()
 
     def _lane(self, name: str) -> Lane:
         try:

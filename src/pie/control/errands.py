@@ -7,7 +7,7 @@ from typing import Any
 from pie.control.desk import Desk, Turn
 from pie.control.outcomes import Outcome
 from pie.control.ticket import Question
-from pie.control.work import Bookkeeping, ForkWork, FreeWork, SyncWork
+from pie.control.work import Bookkeeping, ExportWork, ForkWork, FreeWork, SyncWork
 from pie.core.passes import PassResult
 
 Errand = Callable[[Desk, Turn, Any], None]
@@ -21,6 +21,11 @@ def free(desk: Desk, turn: Turn, work: FreeWork) -> None:
 def fork(desk: Desk, turn: Turn, work: ForkWork) -> None:
     for src, dst in zip(work.src, work.dst, strict=True):
         desk.memory.fork_page(turn.queue.space, src, dst, turn.now)
+
+
+def export(desk: Desk, turn: Turn, work: ExportWork) -> None:
+    del desk
+    work.export.home.publish(work.export, work.pages, turn.now)
 
 
 def synchronize(desk: Desk, turn: Turn, work: SyncWork) -> None:
@@ -46,5 +51,6 @@ def nothing(result: PassResult) -> None:
 ERRANDS: Mapping[type[Bookkeeping], Errand] = MappingProxyType({
     FreeWork: free,
     ForkWork: fork,
+    ExportWork: export,
     SyncWork: synchronize,
 })

@@ -7,6 +7,7 @@ from pie.control.account import Account
 from pie.control.addresses import AddressSpace
 from pie.control.checks import Checks
 from pie.control.dispatch import Dispatcher
+from pie.control.exports import Exports
 from pie.control.memory import Memory
 from pie.control.planner import Planner
 from pie.control.queue import CommandQueue
@@ -48,7 +49,8 @@ class Lane:
         """Why the driver cannot take passes; empty while it can."""
         self.memory = Memory(spec)
         self.planner = Planner(self.memory, settings, spec)
-        self.checks = Checks(spec, settings)
+        self.exports = Exports(self.memory, settings, spec, clock)
+        self.checks = Checks(spec, settings, self.exports)
         self._dispatcher = Dispatcher(self.planner, self.memory)
         self._queues: dict[CommandQueue, None] = {}
         self._driver = driver
@@ -79,6 +81,7 @@ class Lane:
         del self._queues[queue]
 
     def close_space(self, space: AddressSpace) -> None:
+        self.exports.of(space.tenant).close_space(space)
         self.memory.close_space(space, self._clock.now())
         self.memory.settle()
 

@@ -1,7 +1,7 @@
 """Logical pages, embeddings, slots and matchers: what a virtual id stands for, wherever it is now."""
 
 from enum import Enum
-from typing import Generic, Literal, TypeGuard, TypeVar
+from typing import Generic, Literal, Protocol, TypeGuard, TypeVar
 
 from pie.core.errors import InvalidArgument, PieError, Unavailable, UnknownId
 from pie.core.ids import (
@@ -29,6 +29,17 @@ class Absence(Enum):
     FREED = "its queue has reached the command that frees it"
 
 
+class Origin(Protocol):
+    """What a page was imported from."""
+
+    @property
+    def name(self) -> str: ...
+
+    def left(self, reader: object) -> None:
+        """The page was given back."""
+        ...
+
+
 class Lease(Generic[V, P]):
     """One virtual page, embedding, slot or matcher. `absence` counts only while `physical` is None.
 
@@ -36,13 +47,15 @@ class Lease(Generic[V, P]):
     Swapping moves a lease between `physical` and other tiers without its commands noticing.
     """
 
-    __slots__ = ("absence", "name", "noun", "physical")
+    __slots__ = ("absence", "name", "noun", "origin", "physical")
 
     def __init__(self, noun: str, name: V) -> None:
         self.noun = noun
         self.name = name
         self.physical: P | None = None
         self.absence = Absence.EMPTY
+        self.origin: Origin | None = None
+        """Somebody else's: it can be read but not written."""
 
     def vanish(self, absence: Absence) -> None:
         self.physical = None

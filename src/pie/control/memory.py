@@ -1,6 +1,6 @@
 """The physical memory of one model: who holds what, and what happens when it goes away."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pie.control.addresses import AddressSpace, NameTable
@@ -9,6 +9,10 @@ from pie.control.pool import Pool
 from pie.core.driver import DriverSpec
 from pie.core.errors import InternalError
 from pie.core.ids import PhysicalEmb, PhysicalMatcher, PhysicalPage, PhysicalSlot
+
+
+def _nothing(count: int, now: float) -> None:
+    """There is nothing to evict."""
 
 
 class Memory:
@@ -26,6 +30,18 @@ class Memory:
             "matchers": self.matchers,
         }
         self.spaces: dict[AddressSpace, None] = {}
+        self.evict: Callable[[int, float], None] = _nothing
+        """Gives up so many pages that nobody is promised any more, if there are."""
+
+    def lacks_pages(self, count: int, now: float) -> bool:
+        """Whether a command that needs `count` pages must wait for the next pass.
+
+        Raises `OutOfResources` where waiting would not help.
+        """
+        pages = self.pages
+        if count > len(pages.free) + len(pages.parked):
+            self.evict(count - len(pages.free) - len(pages.parked), now)
+        return pages.lacks(count)
 
     def give_page(self, space: AddressSpace, lease: PageLease, now: float) -> PhysicalPage:
         """A page of its own for a lease without one. `pages.lacks` was asked before."""

@@ -17,7 +17,7 @@ from pie.control.policies import Outlook, make_policy
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.ticket import Entry, Ticket
-from pie.control.work import Asking, Bookkeeping, FreeWork, Work
+from pie.control.work import Asking, Bookkeeping, ExportWork, FreeWork, Work
 from pie.core.driver import DriverSpec
 from pie.core.errors import PieError
 
@@ -97,6 +97,8 @@ class Planner:
         for work in queue.take_all():
             if isinstance(work, FreeWork):
                 self._memory.free(queue.space, work.kind, work.leases, now)
+            elif isinstance(work, ExportWork):
+                work.export.home.withdraw(work.export)
             elif isinstance(work, Asking) and work.completion is not None:
                 self.outcomes.append(Outcome(queue, work.completion, None, error))
         self.waiting.pop(queue, None)

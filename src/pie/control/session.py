@@ -1,9 +1,11 @@
 """What one inferlet has in the control layer: queues, names, memory. All of it goes back on `close`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pie.control.account import Account
-from pie.control.addresses import AddressSpace
+from pie.control.addresses import AddressSpace, Allowance
+from pie.control.exports import TenantExports
+from pie.control.hints import Hint, HintAnswer, answer_hint
 from pie.control.lane import Lane
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
@@ -20,7 +22,7 @@ from pie.core.commands import (
     Synchronize,
 )
 from pie.core.errors import LimitExceeded, PieError, QueueFailed, Unavailable, UnknownId, WrongState
-from pie.core.ids import InstanceId, QueueId
+from pie.core.ids import InstanceId, QueueId, VirtualPage
 from pie.core.model import ModelInfo
 from pie.core.programs import Limits
 
@@ -38,6 +40,7 @@ class Session:
         clock: Clock,
         find_lane: Callable[[str], Lane],
         closed: Callable[[InstanceId], None],
+        tenant: str,
     ) -> None:
         self.instance = instance
         self._limit = limits.calls_in_flight
@@ -45,6 +48,9 @@ class Session:
         self._clock = clock
         self._find_lane = find_lane
         self._on_close = closed
+        self._tenant = tenant
+        self.pages = Allowance(limits.pages)
+        """What a program lends to those that it spawns is taken off `most`."""
         self._account = Account()
         self._open = True
         self._queues: dict[QueueId, tuple[CommandQueue, Lane]] = {}
@@ -98,6 +104,19 @@ class Session:
         if completion is not None and not isinstance(work, Asking):
             self.submit(queue, Synchronize(), completion)
 
+    def exports(self, model: str) -> TenantExports:
+        """The names under which the programs of its tenant have published pages of a model."""
+        return self._find_lane(model).exports.of(self._tenant)
+
+    def hint(
+        self, queue: QueueId, hint: Hint, pages: Sequence[VirtualPage], ttl_ms: int = 0
+    ) -> HintAnswer:
+        """What becomes of a wish about where pages lie. Raises `UnknownId` and what poisoned the queue."""
+        found, lane = self._find(queue)
+        if found.error is not None or lane.down:
+            raise _refusal(found, lane)
+        return answer_hint(found.space, self._settings, hint, pages, ttl_ms)
+
     def reset(self, queue: QueueId) -> None:
         """Fails what waits with `Cancelled` and forgets the queue's error. What would have been freed is
         freed; names stay as they are; what is in flight still answers."""
@@ -117,13 +136,14 @@ class Session:
 
     def usage(self) -> SessionUsage:
         now, spaces = self._clock.now(), self._spaces.values()
+        free = min((len(lane.memory.pages.free) for lane in self._spaces), default=self.pages.left)
         return SessionUsage(
             pages=sum(space.pages.held.held for space in spaces),
             embs=sum(space.embs.held.held for space in spaces),
             page_seconds=sum(space.pages.held.area(now) for space in spaces),
             tokens=self._account.tokens,
             compute_ms=self._account.compute_ms,
-            pages_left=min((len(lane.memory.pages.free) for lane in self._spaces), default=0),
+            pages_left=min(free, self.pages.left),
         )
 
     def close(self) -> None:
@@ -146,7 +166,9 @@ class Session:
     def _space(self, lane: Lane) -> AddressSpace:
         space = self._spaces.get(lane)
         if space is None:
-            space = self._spaces[lane] = AddressSpace(self._settings.max_names)
+            space = self._spaces[lane] = AddressSpace(
+                self._settings.max_names, self._tenant, self.pages
+            )
             space.pages.held.change(0, self._clock.now())
             lane.memory.spaces[space] = None
         return space

@@ -37,6 +37,15 @@ class ControlSettings:
     """Elements in one argument; runs in one mask."""
     max_queued_numbers: int = 1 << 20
     """Elements in all commands of one program that are not yet executed."""
+    export_bytes: int = 256 << 20
+    """Of a tenant on one model: pages that are exported with a lease, and what is said about all exports."""
+    max_exports: int = 4096
+    """Names of a tenant on one model."""
+    max_export_name: int = 256
+    max_about: int = 1 << 20
+    """Bytes that an export may say about itself."""
+    max_lease_seconds: float = 30 * 86400.0
+    max_retain_ms: int = 3_600_000
     max_top_k: int = 1024
     max_scored: int = 4096
     """Tokens of one distribution whose exact log-probability is asked for."""

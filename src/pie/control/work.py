@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pie.control.exports import Export
 from pie.control.leases import EmbLease, Kind, Lease, MatcherLease, PageLease
 from pie.core.commands import Completion, Span
 from pie.core.ids import Token
@@ -31,6 +32,12 @@ class ForkWork(Bookkeeping):
 @dataclass(slots=True, eq=False)
 class SyncWork(Bookkeeping):
     completion: Completion | None
+
+
+@dataclass(slots=True, eq=False)
+class ExportWork(Bookkeeping):
+    pages: list[PageLease]
+    export: Export
 
 
 @dataclass(slots=True, eq=False)
