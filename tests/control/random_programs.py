@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from naive import NaivePage, NaiveProgram
+from naive import NaiveExports, NaivePage, NaiveProgram
 from world import PAGE_SIZE, Program, World, emb_names, page_names
 
 from pie.control import ControlSettings
+from pie.control.exports import TenantExports
+from pie.control.leases import Absence
 from pie.control.settings import Policy
 from pie.core.commands import (
     AllocEmbs,
@@ -21,17 +23,19 @@ from pie.core.commands import (
     CopyPages,
     Dist,
     EmbedText,
+    ExportPages,
     ForkPages,
     Forward,
     FreeEmbs,
     FreePages,
+    ImportPages,
     MaskPage,
     NextDist,
     Span,
     Synchronize,
 )
-from pie.core.errors import InternalError, OutOfResources, QueueFailed
-from pie.core.ids import QueueId, Token, VirtualEmb, VirtualPage
+from pie.core.errors import InternalError, OutOfResources, QueueFailed, Unavailable
+from pie.core.ids import PhysicalPage, QueueId, Token, VirtualEmb, VirtualPage
 from pie.testing import HashedScores, Recorded, fake_spec
 
 VOCABULARY = 101
@@ -46,8 +50,15 @@ class Owner:
     queue: QueueId
     pages: list[int] = field(default_factory=list)
     embs: list[int] = field(default_factory=list)
+    imported: set[int] = field(default_factory=set)
+    """Those of its pages that are somebody else's."""
     expected: dict[str, Dist | None] = field(default_factory=dict)
     """What completions that were not called yet must say."""
+
+    @property
+    def own_pages(self) -> list[int]:
+        """Pages that may be written."""
+        return [page for page in self.pages if page not in self.imported]
 
     @property
     def written(self) -> list[int]:
@@ -71,7 +82,7 @@ def some(dice: Random, values: Sequence[int], most: int, least: int = 0) -> list
 def make_forward(owner: Owner, dice: Random, iemb: list[int]) -> Forward:
     """Mostly like a step that fills pages, sometimes with anything that is allowed."""
     ikv = list(owner.pages) if dice.random() < 0.6 else some(dice, owner.pages, 4)
-    okv = some(dice, owner.pages, 3, 1)
+    okv = some(dice, owner.own_pages, 3, 1)
     room = len(okv) * PAGE_SIZE - len(iemb)
     if room < 0 or dice.random() < 0.1:
         okv, room = [], 0
@@ -109,6 +120,12 @@ class RandomPrograms:
         )
         pages, embs = (12, 18) if self.tight else (400, 800)
         self.world = World(settings, fake_spec(pages, embs, PAGE_SIZE, VOCABULARY, context=64), auto=False)
+        self.losing = False
+        """Contents were lost."""
+        self.exports: NaiveExports = {}
+        self.lasting: set[str] = set()
+        self.made: set[str] = set()
+        """Names that were not only taken: their queue has reached them."""
         self.inferlets = [self.open(0), self.open(1)]
 
     def run(self, steps: int) -> None:
@@ -122,7 +139,7 @@ class RandomPrograms:
     def open(self, index: int) -> Inferlet:
         self.labels += 1
         program = self.world.program(f"inferlet {index} number {self.labels}")
-        inferlet = Inferlet(program, NaiveProgram(PAGE_SIZE, HashedScores(VOCABULARY)))
+        inferlet = Inferlet(program, NaiveProgram(PAGE_SIZE, HashedScores(VOCABULARY), self.exports))
         second = program.session.create_queue("fake")
         inferlet.owners = [Owner(inferlet, program.queue), Owner(inferlet, second)]
         for owner in inferlet.owners:
@@ -157,7 +174,7 @@ class RandomPrograms:
         session, naive = owner.inferlet.program.session, owner.inferlet.naive
         session.reset(owner.queue)
         pages, embs = owner.pages, owner.embs
-        owner.pages, owner.embs, owner.expected = [], [], {}
+        owner.pages, owner.embs, owner.expected, owner.imported = [], [], {}, set()
         for freed in (FreePages(page_names(pages)), FreeEmbs(emb_names(embs))):
             session.submit(owner.queue, freed)
             naive.execute(freed)
@@ -184,6 +201,7 @@ class RandomPrograms:
         pages = some(dice, owner.pages, 2)
         if self.submit(owner, FreePages(page_names(pages))):
             owner.pages = [page for page in owner.pages if page not in pages]
+            owner.imported.difference_update(pages)
             embs = some(dice, owner.embs, 2)
             if self.submit(owner, FreeEmbs(emb_names(embs))):
                 owner.embs = [emb for emb in owner.embs if emb not in embs]
@@ -198,7 +216,8 @@ class RandomPrograms:
     def copy(self) -> None:
         dice, owner = self.dice, self.any_owner()
         count = dice.randint(1, 3) if owner.pages else 0
-        src, dst = dice.choices(owner.pages or [0], k=count), dice.choices(owner.pages or [0], k=count)
+        count = count if owner.own_pages else 0
+        src, dst = dice.choices(owner.pages or [0], k=count), dice.choices(owner.own_pages or [0], k=count)
         spans = []
         for _ in range(count):
             one, other = dice.randrange(PAGE_SIZE), dice.randrange(PAGE_SIZE)
@@ -207,9 +226,54 @@ class RandomPrograms:
 
     def mask(self) -> None:
         dice, owner = self.dice, self.any_owner()
-        if owner.pages:
-            page, visible = dice.choice(owner.pages), dice.randrange(2**PAGE_SIZE)
+        if owner.own_pages:
+            page, visible = dice.choice(owner.own_pages), dice.randrange(2**PAGE_SIZE)
             self.submit(owner, MaskPage(VirtualPage(page), visible))
+
+    @property
+    def tenant(self) -> TenantExports:
+        return self.world.control._lanes["fake"].exports.of("default")
+
+    def export(self) -> None:
+        """Under one of a few names; one in use is refused, and that changes nothing."""
+        dice, owner = self.dice, self.any_owner()
+        name, seconds = dice.choice("abcd"), dice.choice([None, 0.5, 3.0, 1000.0])
+        pages = some(dice, owner.pages, 3, 1)
+        if not pages or name in self.tenant.names:
+            return
+        if self.submit(owner, ExportPages(page_names(pages), name, seconds, 0, b"")):
+            self.made.discard(name)
+            self.lasting.discard(name)
+            if seconds is not None:
+                self.lasting.add(name)
+
+    def import_pages(self) -> None:
+        dice, owner = self.dice, self.any_owner()
+        there = [name for name in self.exports if self.tenant.find(name)]
+        if there and len(owner.pages) < 6:
+            name = dice.choice(there)
+            pages = self.new_names(owner.inferlet.naive.pages, len(self.exports[name]))
+            if self.submit(owner, ImportPages(name, page_names(pages))):
+                owner.pages += pages
+                owner.imported.update(pages)
+
+    def unexport(self) -> None:
+        name = self.dice.choice("abcd")
+        if self.tenant.find(name):
+            self.tenant.unexport(name)
+            del self.exports[name]
+
+    def compare_exports(self) -> None:
+        """Names go with their program or queue, with lost pages, or evicted; the others are as they were."""
+        for name in list(self.exports):
+            if self.tenant.find(name):
+                places = [lease.physical for lease in self.tenant.names[name].leases]
+                assert list(map(self.content, places)) == self.exports[name], f"export {name}"
+                continue
+            assert name not in self.tenant.names, f"export {name} was never made"
+            stays = name in self.made & self.lasting and not (self.losing or self.tight)
+            assert not stays, f"export {name} went for no reason"
+            del self.exports[name]
 
     def embed(self) -> None:
         dice, owner = self.dice, self.any_owner()
@@ -264,6 +328,8 @@ class RandomPrograms:
         giver, taker = self.dice.sample(self.dice.choice(self.inferlets).owners, 2)
         pages, embs = some(self.dice, giver.pages, 3), some(self.dice, giver.embs, 3)
         giver.pages = [page for page in giver.pages if page not in pages]
+        taker.imported |= giver.imported & set(pages)
+        giver.imported.difference_update(pages)
         giver.embs = [emb for emb in giver.embs if emb not in embs]
         taker.pages += pages
         taker.embs += embs
@@ -272,11 +338,12 @@ class RandomPrograms:
         self.begin_anew(self.any_owner())
 
     def fail(self) -> None:
-        self.faulty = True
+        self.faulty = self.losing = True
         self.world.driver.fail_next("a fault that was asked for")
 
     def kill(self) -> None:
         """Everybody begins anew; some do so while the driver is still down."""
+        self.losing = True
         self.world.driver.kill()
         early, late = self.owners[::2], self.owners[1::2]
         for owner in early:
@@ -295,15 +362,17 @@ class RandomPrograms:
         self.world.run()
         self.compare()
         for owner in self.owners:
-            if "failed" in owner.inferlet.program.session.describe(owner.queue):
+            if "failed" in owner.inferlet.program.session.describe(owner.queue) or self.has_lost(owner):
                 self.begin_anew(owner)
         self.world.run()
         for owner in self.owners:
             assert not owner.expected, "a completion was never called"
             self.compare_contents(owner)
+        self.compare_exports()
         for inferlet in self.inferlets:
             session = inferlet.program.session
-            assert session.usage().pages <= len(inferlet.naive.pages), "freed pages are held"
+            most = len(inferlet.naive.pages) + sum(map(len, self.exports.values()))
+            assert session.usage().pages <= most, "freed pages are held"
             assert (session._account.commands, session._account.numbers) == (0, 0)
 
     def compare_contents(self, owner: Owner) -> None:
@@ -312,17 +381,28 @@ class RandomPrograms:
         (space,) = owner.inferlet.program.session._spaces.values()
         for name in owner.pages:
             place = space.pages.find(page_names([name]))[0].physical
-            found = NaivePage.empty(PAGE_SIZE)
-            if place is not None:
-                page = executor.pages[place]
-                found.tokens = [page.tokens.get(i) for i in range(PAGE_SIZE)]
-                found.visible = [bool(page.visible >> i & 1) for i in range(PAGE_SIZE)]
-            assert found == naive.pages[name], f"page {name}"
+            assert self.content(place) == naive.pages[name], f"page {name}"
         for name in owner.written:
             slot = space.embs.find(emb_names([name]))[0].physical
             assert slot is not None and executor.slots[slot] == naive.embs[name], f"emb {name}"
 
+    def content(self, place: PhysicalPage | None) -> NaivePage:
+        """What the driver has there."""
+        found = NaivePage.empty(PAGE_SIZE)
+        if place is not None:
+            page = self.world.executor.pages[place]
+            found.tokens = [page.tokens.get(i) for i in range(PAGE_SIZE)]
+            found.visible = [bool(page.visible >> i & 1) for i in range(PAGE_SIZE)]
+        return found
+
+    def has_lost(self, owner: Owner) -> bool:
+        """Pages that it imported went with somebody else's pass."""
+        (space,) = owner.inferlet.program.session._spaces.values()
+        leases = space.pages.find(page_names(owner.pages))
+        return self.faulty and any(lease.absence is Absence.LOST for lease in leases)
+
     def compare(self) -> None:
+        self.made.update(name for name in self.exports if self.tenant.find(name))
         new = self.world.recorder.events[self.seen :]
         self.seen += len(new)
         for event in new:
@@ -334,7 +414,7 @@ class RandomPrograms:
             return  # of a queue that has begun anew
         expected = owner.expected.pop(event.label)
         if event.error is not None:
-            allowed = (OutOfResources,) * self.tight + (InternalError,) * self.faulty
+            allowed = (OutOfResources,) * self.tight + (InternalError, Unavailable) * self.faulty
             assert isinstance(event.error, allowed), f"{event.label}: {event.error}"
         else:
             assert same(event.value, expected), f"{event.label}: {event.value}, should be {expected}"
@@ -343,6 +423,8 @@ class RandomPrograms:
         self.drain()
         for inferlet in self.inferlets:
             inferlet.program.session.close()
+        for name in list(self.tenant.names):
+            self.tenant.unexport(name)
         self.world.control.check_integrity()
         assert self.world.free_pages == self.world.spec.pages
         assert self.world.free_embs == self.world.spec.embs
@@ -351,6 +433,9 @@ class RandomPrograms:
 STEPS: dict[Callable[[RandomPrograms], None], float] = {
     RandomPrograms.think: 6,
     RandomPrograms.fork: 2,
+    RandomPrograms.export: 1.5,
+    RandomPrograms.import_pages: 2,
+    RandomPrograms.unexport: 0.5,
     RandomPrograms.copy: 2,
     RandomPrograms.mask: 1,
     RandomPrograms.embed: 1,
