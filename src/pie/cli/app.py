@@ -14,6 +14,8 @@ VERBS = {
     "run": Verb("pie.cli.run", "Run a program: a .py file, a component, or a standard inferlet."),
     "serve": Verb("pie.cli.serve", "Start a server that runs programs for its clients."),
     "new": Verb("pie.cli.new", "Write a working program to start from."),
+    "check": Verb("pie.cli.check", "Say what is wrong with a program, and what it asks for."),
+    "build": Verb("pie.cli.build", "Make a component of a program and its packages."),
     "ps": Verb("pie.cli.ps", "List the programs of a server."),
     "logs": Verb("pie.cli.logs", "Show what a server's program printed."),
     "cancel": Verb("pie.cli.cancel", "End a server's program."),
