@@ -18,6 +18,7 @@ from pie.application.egress_messages import Answer, Request
 from pie.core.errors import LimitExceeded, Unreachable
 
 MOST_HEAD = 64 << 10
+MOST_HEADERS = 256
 MOST_INFORMATIONAL = 8
 CONNECT_SECONDS = 10.0
 """For one address; then the next one has its turn."""
@@ -109,6 +110,8 @@ class _Exchange:
     async def _head(self) -> Answer:
         for _ in range(MOST_INFORMATIONAL + 1):
             event = await self._event()
+            if isinstance(event, h11.Response) and len(event.headers) > MOST_HEADERS:
+                raise Unreachable(f"{self._url.host} sends {len(event.headers)} headers: too many")
             if isinstance(event, h11.Response):
                 headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers]
                 return Answer(event.status_code, headers)
