@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pie.application.components import Components
 from pie.application.engine import address_of, make_engine
 from pie.application.fiber import Fiber
+from pie.application.grammars import open_grammars
 from pie.application.guest import Guest
 from pie.application.instance import Instance
 from pie.application.linker import Contract
@@ -68,7 +69,8 @@ class Application:
             self._engine_address, components.runner, self._settings.limits.memory_bytes, self._settings.spares
         )
         spares.start()
-        services = open_services(self._settings.egress, self._settings.store, self._start)
+        grammars = open_grammars(self._settings, self._control)
+        services = open_services(self._settings.egress, self._settings.store, self._start, grammars)
         self._started = _Started(loop, components, runtime, spares, services)
 
     async def close(self, grace_seconds: float = 5.0) -> None:

@@ -13,6 +13,7 @@ from pie.application.egress_hosts import parse_patterns
 from pie.application.egress_requests import Requests
 from pie.application.fiber import Fiber
 from pie.application.futures import Future, Futures
+from pie.application.grammars import OwnGrammars
 from pie.application.mailbox import Inbox, Outbox, size_of
 from pie.application.services import Services
 from pie.application.suspension import Suspension
@@ -36,8 +37,8 @@ class Guest:
 
     __slots__ = (
         "_began", "_enqueue", "_loop", "_make_fiber", "_timers", "args", "bytes_out", "children", "closed",
-        "control", "cpu_seconds", "doomed", "fault", "fiber", "futures", "host_calls", "http", "id", "inbox",
-        "interruption", "limits", "loop_line", "origin", "outbox", "outboxes", "parent", "program", "queued",
+        "control", "cpu_seconds", "doomed", "fault", "fiber", "futures", "grammars", "host_calls", "http", "id",
+        "inbox", "interruption", "limits", "loop_line", "origin", "outbox", "outboxes", "parent", "program", "queued",
         "services", "session", "settle", "suspension", "tenant", "topics",
     )
 
@@ -74,6 +75,7 @@ class Guest:
         )
         self.topics = Member(services.topics, self.tenant)
         self.children = Children(self, services.start_child)
+        self.grammars = OwnGrammars(services.grammars)
         self.session: Session = control.open(id, limits, self.tenant)
         self.futures = Futures(limits.calls_in_flight)
         self.inbox = Inbox()

@@ -23,8 +23,10 @@ class ApplicationSettings:
     spares: int = 8
     """Sandboxes kept ready for launches; each takes about half a megabyte."""
     max_component_bytes: int = 128 << 20
-    grammar_seconds: float = 2.0
-    """What checking one grammar may take."""
+    grammar_seconds: float = 0.5
+    """Processor time that compiling one grammar may take (most take milliseconds) ..."""
+    grammar_wait_seconds: float = 5.0
+    """... and time by the clock, after which it is given up."""
     max_grammar_bytes: int = 64 << 10
     max_grammars: int = 64
     """Of one program, being checked or not yet dropped."""

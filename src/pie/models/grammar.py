@@ -81,7 +81,7 @@ class GrammarVocabulary:
         error = matcher.get_error()
         if not error:
             return matcher
-        if "too large" in error or "fuel" in error or "too many" in error:
+        if any(word in error.lower() for word in ("too large", "fuel", "too many")):
             raise LimitExceeded(f"the grammar is too large or too involved: {error.partition(chr(10))[0]}")
         raise InvalidArgument(clear(error))
 
