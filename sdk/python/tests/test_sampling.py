@@ -18,7 +18,10 @@ def test_top_k_asks_for_no_more_tokens_than_it_draws_from() -> None:
 
 def test_a_sampler_shows_its_settings() -> None:
     shown = repr(Sampler(0.5, top_p=0.9, seed=3))
-    assert shown == "Sampler(temperature=0.5, top_p=0.9, top_k=0, min_p=0.0, seed=3)"
+    assert shown == (
+        "Sampler(temperature=0.5, top_p=0.9, top_k=0, min_p=0.0, seed=3, "
+        "repetition_penalty=1.0, presence_penalty=0.0, frequency_penalty=0.0)"
+    )
 
 
 def test_without_a_seed_each_sampler_is_different() -> None:

@@ -32,13 +32,15 @@ class Dist(Future["Dist"]):
     those. `entropy` and the log-probabilities of tokens asked for are exact, over the whole vocabulary.
     """
 
-    __slots__ = ("_host", "position")
+    __slots__ = ("_host", "position", "seen")
 
     def __init__(self, id: int, position: int = 0) -> None:
         super().__init__(id)
         self._host: Host = bound.host
         self.position = position
         """Position of the token that it predicts; samplers mix it into their seed."""
+        self.seen: Sequence[int] = ()
+        """Tokens that the generation has used so far, for penalties."""
 
     def _take(self) -> "Dist":
         return self

@@ -64,6 +64,10 @@ class Model:
             found = known[token] = raw.token_bytes(self.name, [token])
         return found
 
+    def bytes_of(self, tokens: list[int]) -> bytes:
+        """The bytes of tokens in a row."""
+        return self.token_bytes(tokens[0]) if len(tokens) == 1 else raw.token_bytes(self.name, tokens)
+
     def vocabulary(self) -> list[bytes]:
         """The bytes of every token, by token. Large: ask once."""
         return raw.get_vocabs(self.name)

@@ -45,12 +45,20 @@ class Holdings(NamedTuple):
 class Pools:
     """One model's free lists."""
 
-    __slots__ = ("embs", "leftovers", "pages", "queues", "token_bytes")
+    __slots__ = (
+        "embs", "grammars", "leftovers", "matchers", "pages", "queues", "resets",
+        "token_bytes",
+    )
 
     def __init__(self) -> None:
         self.pages = Ids()
         self.embs = Ids()
+        self.matchers = Ids()
+        self.grammars: dict[tuple[str, str], int] = {}
+        """Compiled grammars, by kind and text."""
         self.queues: list[int] = []
+        self.resets: dict[int, int] = {}
+        """How often each queue was reset: whoever has commands in it must begin again."""
         self.leftovers: list[Holdings] = []
         self.token_bytes: dict[int, bytes] = {}
 
@@ -58,26 +66,36 @@ class Pools:
         return self.queues.pop() if self.queues else bound.host.runtime.create_queue(model)
 
     def release(self, held: Holdings) -> None:
+        """Gives everything back: pages, embeddings, and the queue to the next context."""
+        self.give_back(held)
+        self.queues.append(held.queue)
+
+    def give_back(self, held: Holdings, reset: bool = False) -> None:
         """Gives pages and embeddings back to the server, and their names to the next context.
 
         A failed queue is emptied first, so that what it held can be given back at all.
         """
         host = bound.host
         try:
+            if reset:
+                self._reset(held.queue)
             self._dealloc(held)
         except host.error:
             self._dealloc_after_reset(held)
         self.pages.give(held.pages)
         self.embs.give(held.embs)
-        self.queues.append(held.queue)
 
     def _dealloc_after_reset(self, held: Holdings) -> None:
         host = bound.host
         try:
-            host.runtime.reset_queue(held.through)
+            self._reset(held.through)
             self._dealloc(held)
         except host.error as failure:
             raise translate(failure) from None
+
+    def _reset(self, queue: int) -> None:
+        self.resets[queue] = self.resets.get(queue, 0) + 1
+        bound.host.runtime.reset_queue(queue)
 
     def _dealloc(self, held: Holdings) -> None:
         if held.pages:

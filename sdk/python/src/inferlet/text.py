@@ -19,6 +19,13 @@ class TextStream:
         self._stop = stop
         self.stopped: str | None = None
 
+    def copy(self) -> "TextStream":
+        """One that goes on from the same bytes."""
+        other = TextStream(self._stop)
+        other._decoder.setstate(self._decoder.getstate())
+        other._held, other.stopped = self._held, self.stopped
+        return other
+
     def push(self, data: bytes) -> str:
         """The text that is certain now; it ends before a stop string."""
         text = self._decoder.decode(data)

@@ -86,6 +86,14 @@ class TokenRun(Future[list[int]]):
 
     __slots__ = ("_tokens",)
 
+    def end(self) -> None:
+        """It is over or dropped: the host need not be told to forget it."""
+        self._done = True
+
+    def __del__(self) -> None:
+        if not self._done:
+            super().__del__()
+
     def _settle(self) -> None:
         self._tokens = call(bound.host.output_text.take_tokens, self.id)
 

@@ -64,7 +64,12 @@ class FakeDevice:
         if adapter and adapter not in self.adapters:
             raise invalid(f"no adapter {adapter!r}; there are: {', '.join(self.adapters) or 'none'}")
         inputs = [self._embedded(emb) for emb in iemb]
-        keys = [slot for page in ikv for slot in self.pages.find(page)] + list(inputs)
+        size = len(self.pages.find(okv[0])) if okv else 1
+        written = {(okv[at // size], at % size) for at in range(okv_offset, okv_offset + len(iemb)) if okv}
+        keys = [
+            None if (page, at) in written else slot
+            for page in ikv for at, slot in enumerate(self.pages.find(page))
+        ] + list(inputs)
         seen = [sees(slot, keys, mask[row] if mask is not None else None) for row, slot in enumerate(inputs)]
         self._store(inputs, okv, okv_offset)
         chosen = outputs or range(len(iemb) - len(oemb), len(iemb))
