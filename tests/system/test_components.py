@@ -9,9 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 from whole import Whole
 
-from pie.application.building import build, read_project
+from pie.application.building import Built, build, read_project
 from pie.client import AsyncClient
 from pie.core.events import Event, Failed, Finished, Message
 from pie.core.programs import Component, Launch
@@ -48,27 +49,34 @@ async def main(text: str, max_tokens: int = 6):
 '''
 
 
-async def events(whole: Whole, component: bytes, *args: str) -> list[Event]:
-    digest = await whole.stack.application.add_component(component)
+async def events(whole: Whole, digest: str, *args: str) -> list[Event]:
     instance = whole.stack.application.launch(Launch(Component(digest), args))
     return [event async for event in instance.events()]
 
 
-async def test_a_program_built_with_a_package_runs_here_and_by_upload(whole: Whole, tmp_path: Path) -> None:
-    folder = tmp_path / "counting"
-    folder.mkdir()
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def built(running: Whole, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Known to the application before a test looks at what is held: its machine code stays mapped."""
+    folder = tmp_path_factory.mktemp("counting")
     (folder / "main.py").write_text(SCRIPT)
     (folder / "helper.py").write_text("def complaint(n):\n    return f'{n} is too small'\n")
-    built = await build(read_project(folder), whole.stack.settings.home, 300, NoProgress())
-    assert [(package.name, package.version) for package in built.packages] == [("humanize", "4.12.3")]
+    made = await build(read_project(folder), running.stack.settings.home, 300, NoProgress())
+    await running.stack.application.add_component(made.path.read_bytes())
+    return made
 
+
+async def test_a_program_built_with_a_package_runs_with_it(built: Built, whole: Whole) -> None:
+    assert [(package.name, package.version) for package in built.packages] == [("humanize", "4.12.3")]
     expected = await whole.result(PLAIN, "--text", "The number 1,234,567 is")
-    component = built.path.read_bytes()
-    assert (await events(whole, component, "--number", "1234567"))[-1] == Finished(expected)
-    failed = (await events(whole, component, "--number", "-1"))[-1]
+    assert (await events(whole, built.digest, "--number", "1234567"))[-1] == Finished(expected)
+    failed = (await events(whole, built.digest, "--number", "-1"))[-1]
     assert isinstance(failed, Failed)
     assert failed.message == "main.py, line 12: ValueError: -1 is too small"
-    assert await uploaded(whole, built.path, component, built.digest) == expected
+
+
+async def test_it_runs_on_a_server_to_which_it_is_uploaded(built: Built, whole: Whole) -> None:
+    expected = await whole.result(PLAIN, "--text", "The number 1,234,567 is")
+    assert await uploaded(whole, built.path, built.path.read_bytes(), built.digest) == expected
 
 
 async def uploaded(whole: Whole, path: Path, component: bytes, digest: str) -> str:
@@ -92,20 +100,28 @@ def lacking() -> str:
     return ", ".join([*missing, *filter(None, [libc])])
 
 
-@pytest.mark.skipif(bool(lacking()), reason=f"to build a component in C needs {lacking()}")
-async def test_a_component_in_c_says_what_the_raw_loop_in_python_says(whole: Whole, tmp_path: Path) -> None:
-    made = tmp_path / "completion.wasm"
-    command = [str(C_EXAMPLE), str(made)]
-    environment = os.environ | {"PATH": PATH}
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def component_in_c(running: Whole, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Its digest."""
+    if lacking():
+        pytest.skip(f"to build a component in C needs {lacking()}")
+    made = tmp_path_factory.mktemp("c") / "completion.wasm"
     done = await asyncio.to_thread(
-        subprocess.run, command, env=environment, capture_output=True, text=True, timeout=120, check=False
+        subprocess.run, [str(C_EXAMPLE), str(made)], env=os.environ | {"PATH": PATH}, capture_output=True,
+        text=True, timeout=120, check=False,
     )
     assert done.returncode == 0, done.stderr
+    return await running.stack.application.add_component(made.read_bytes())
+
+
+async def test_a_component_in_c_says_what_the_raw_loop_in_python_says(
+    component_in_c: str, whole: Whole
+) -> None:
     python = (ROOT / "inferlets" / "raw-completion" / "raw_completion.py").read_text()
     args = ("--prompt", PROMPT, "--max-tokens", "24")
     expected = [event async for event in whole.launch(python, *args).events() if isinstance(event, Message)]
-    found = await events(whole, made.read_bytes(), *args)
+    found = await events(whole, component_in_c, *args)
     assert [event for event in found if isinstance(event, Message)] == expected
     assert found[-1] == Finished("")
-    wrong = (await events(whole, made.read_bytes(), "--prompt", ""))[-1]
+    wrong = (await events(whole, component_in_c, "--prompt", ""))[-1]
     assert wrong == Failed("error", "--prompt needs a text")
