@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,11 @@ class Asked:
     line: str
     headers: list[tuple[str, str]]
     body: bytes
+    reader: asyncio.StreamReader
+
+    async def client_left(self) -> None:
+        with suppress(OSError):
+            await self.reader.read()
 
     def header(self, name: str) -> str | None:
         return next((value for found, value in self.headers if found == name), None)
@@ -71,7 +76,7 @@ async def read_request(reader: asyncio.StreamReader) -> Asked:
     lines = [line.partition(":") for line in head[1:-2]]
     headers = [(name.lower(), value.strip()) for name, _, value in lines]
     length = next((int(value) for name, value in headers if name == "content-length"), 0)
-    return Asked(head[0], headers, await reader.readexactly(length))
+    return Asked(head[0], headers, await reader.readexactly(length), reader)
 
 
 @asynccontextmanager
