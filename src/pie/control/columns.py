@@ -40,6 +40,7 @@ class Columns:
         self.dist_tokens: list[int] = []
         self.dist_token_starts: list[int] = [0]
         self.adapted: list[int] = []
+        self.watched: list[int] = []
         self.slot_sources: list[int] = []
         self.slot_positions: list[int] = []
         self.slot_embs: list[int] = []

@@ -12,5 +12,12 @@ def fits(work: Pass, result: PassResult) -> bool:
         and len(result.top_tokens) == len(result.top_probs) == result.top_starts[-1]
         and len(result.chosen_logprobs) == len(work.dist_tokens)
         and len(result.score_logprobs) == len(work.score_slots)
+        and len(result.attention) == sum(pages + 1 for pages in watched_pages(work))
         and len(result.sampled) == len(work.sample_slots)
     )
+
+
+def watched_pages(work: Pass) -> list[int]:
+    """How many pages each watched segment reads."""
+    starts = work.read_starts
+    return [starts[segment + 1] - starts[segment] for segment in work.watched]

@@ -10,10 +10,10 @@ distributions, scores and samples.
 """
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 def ints() -> "array[int]":
@@ -92,6 +92,9 @@ class Pass:
     adapted: "array[int]" = field(default_factory=ints)
     """Rows of two, by ascending segment: a segment that goes through a LoRA adapter, and which one (an index
     into `DriverSpec.adapters`). What it writes to pages is what the adapter made of it."""
+
+    watched: "array[int]" = field(default_factory=ints)
+    """Segments (ascending indices) whose attention is measured. They bring no mask and store nothing."""
 
     matcher_ops: "array[int]" = field(default_factory=ints)
     """Rows of four, executed one after the other before all that uses a matcher: what to do (`MatcherOp`),
@@ -179,6 +182,9 @@ class PassResult:
     """The raw logit of each distribution's best token."""
     score_logprobs: "array[float]" = field(default_factory=floats)
     """For each of `score_targets`: its natural log-probability."""
+    attention: "array[float]" = field(default_factory=floats)
+    """For each watched segment: the share of attention (mean over layers, heads and inputs) on each of its
+    read pages, then that on its inputs."""
     sampled: "array[int]" = field(default_factory=ints)
     """The token of each sample."""
     matcher_answers: "array[int]" = field(default_factory=ints)
@@ -187,6 +193,16 @@ class PassResult:
     fault_rows: "array[int]" = field(default_factory=ints)
     fault_texts: list[str] = field(default_factory=texts)
     """Commands that failed alone: rows of two (`FaultKind`, row of the pass), and why."""
+
+    def faults(self) -> list[RowFault]:
+        rows = zip(self.fault_rows[::2], self.fault_rows[1::2], self.fault_texts, strict=True)
+        return [RowFault(FaultKind(kind), row, text) for kind, row, text in rows]
+
+
+def fault_columns(faults: Sequence[RowFault]) -> dict[str, Any]:
+    """The columns that tell of `faults`."""
+    rows = array("i", [number for fault in faults for number in fault[:2]])
+    return {"fault_rows": rows, "fault_texts": [fault.message for fault in faults]}
 
 
 def column_types(kind: type[Pass] | type[PassResult]) -> Mapping[str, str]:

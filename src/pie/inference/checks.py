@@ -35,6 +35,7 @@ def faults(work: Columns, spec: DriverSpec, contents: Contents) -> Iterator[str]
     yield from input_faults(work, spec)
     yield from mask_faults(work)
     yield from adapter_faults(work, spec)
+    yield from watch_faults(work)
     yield from target_faults(work, spec)
     yield from dist_faults(work, spec)
     yield from slot_faults(work, spec, contents.slots)
@@ -109,6 +110,17 @@ def adapter_faults(work: Columns, spec: DriverSpec) -> Iterator[str]:
     yield from outside("adapted: adapters", adapters, len(spec.adapters))
     if np.any(np.diff(segments) <= 0):
         yield "adapted: segments are not in ascending order"
+
+
+def watch_faults(work: Columns) -> Iterator[str]:
+    yield from outside("watched", work.watched, work.segments)
+    if np.any(np.diff(work.watched) <= 0):
+        yield "watched: segments are not in ascending order"
+    for segment in work.watched[work.watched < work.segments]:
+        if segment in work.masked:
+            yield f"watched: segment {segment} brings a mask"
+        if np.any(work.targets[slice(*work.input_starts[segment : segment + 2])] >= 0):
+            yield f"watched: segment {segment} stores tokens"
 
 
 def target_faults(work: Columns, spec: DriverSpec) -> Iterator[str]:

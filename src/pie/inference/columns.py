@@ -34,6 +34,8 @@ class Columns:
     mask_runs: Ints
     mask_starts: Ints
     adapted: Ints
+    watched: Ints
+    dist_matchers: Ints
     dist_slots: Ints
     dist_top_k: Ints
     dist_tokens: Ints

@@ -69,6 +69,17 @@ class ByMask:
         return [_sum_of_runs(row, sums) for row in self._rows]
 
 
+def even_shares(pages: Sequence[tuple[FakePage, set[int]]], positions: Sequence[int]) -> list[float]:
+    """Of each page, and last of the inputs: mean shares if each input looks at all that it sees alike."""
+    shares = [0.0] * (len(pages) + 1)
+    for position in positions:
+        seen = [sum(token.position <= position for _, token in page.seen()) for page, _ in pages]
+        seen.append(sum(other <= position for other in positions))
+        for i, count in enumerate(seen):
+            shares[i] += count / sum(seen) / len(positions)
+    return shares
+
+
 def _sum_of_runs(row: Sequence[int], sums: Sequence[int]) -> int:
     total, end = 0, 0
     for i, length in enumerate(row):

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from pie.core.driver import DriverSpec
 from pie.core.passes import Pass, PassResult
 from pie.inference.checks import Contents, find_fault
 from pie.inference.columns import Bools, Ints, columns_of
-from pie.testing.attention import Attention, ByMask, ByPosition
+from pie.testing.attention import Attention, ByMask, ByPosition, even_shares
 from pie.testing.draws import Draws
 from pie.testing.page import FakePage
 from pie.testing.scores import BEST_LOGIT, HashedScores, Scores
@@ -49,8 +50,8 @@ class FakeExecutor:
             if fault:
                 raise ValueError(fault)
             self._prepare(work)
-            self._forward(work)
-            return self._answer(work)
+            attention = self._forward(work)
+            return replace(self._answer(work), attention=attention)
         except (LookupError, ValueError) as error:
             return PassResult(work.number, 0.0, error=f"{type(error).__name__}: {error}")
 
@@ -68,14 +69,19 @@ class FakeExecutor:
         for slot, source, position in relayed:
             self.slots[slot] = embed(self.tokens[source]), position
 
-    def _forward(self, work: Pass) -> None:
-        """All segments see the pages as they were; what they write appears afterwards."""
+    def _forward(self, work: Pass) -> "array[float]":
+        """All segments see the pages as they were; what they write appears afterwards. Where the attention of
+        watched segments went."""
         writes: list[tuple[int, FakeToken]] = []
         states: list[tuple[int, int]] = []
-        rows, adapters = _mask_rows(work), dict(_rows(work.adapted, 2))
+        rows = _mask_rows(work)
+        adapters = dict(zip(work.adapted[::2], work.adapted[1::2], strict=True))
+        attention = array("f")
         for segment in range(len(work.input_starts) - 1):
             tokens, values = self._run_segment(work, segment, rows.get(segment), adapters.get(segment))
             start = work.input_starts[segment]
+            if segment in work.watched:
+                attention.extend(even_shares(self._cached(work, segment, ()), [t.position for t in tokens]))
             writes += (
                 (target, token)
                 for target, token in zip(work.targets[start : start + len(tokens)], tokens, strict=True)
@@ -87,6 +93,7 @@ class FakeExecutor:
             self.pages[page].write(offset, token)
         for row, slot in _rows(work.outputs, 2):
             self.slots[slot] = states[row]
+        return attention
 
     def _run_segment(
         self, work: Pass, segment: int, mask: Sequence[Sequence[int]] | None, adapter: int | None

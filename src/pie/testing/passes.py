@@ -73,6 +73,10 @@ class PassBuilder:
         """The next segment goes through this adapter."""
         return self._extend("adapted", (len(self._columns["input_starts"]) - 1, adapter))
 
+    def watch(self) -> "PassBuilder":
+        """The attention of the next segment is measured."""
+        return self._extend("watched", (len(self._columns["input_starts"]) - 1,))
+
     def dist(self, slot: int, top_k: int = 8, tokens: Sequence[int] = ()) -> "PassBuilder":
         self._extend("dist_slots", (slot,))
         self._extend("dist_top_k", (top_k,))

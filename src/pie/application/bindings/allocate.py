@@ -1,12 +1,25 @@
 """`pie:inferlet/allocate`: key-value pages and embeddings."""
 
 from collections.abc import Sequence
-from typing import NoReturn
 
 from pie.application.guest import Guest
-from pie.core.commands import AllocEmbs, AllocPages, CopyPages, ForkPages, FreeEmbs, FreePages, Span
-from pie.core.errors import Unavailable
+from pie.control.hints import HintAnswer
+from pie.core.commands import (
+    AllocEmbs,
+    AllocPages,
+    CopyPages,
+    Exported,
+    ExportPages,
+    ForkPages,
+    FreeEmbs,
+    FreePages,
+    ImportPages,
+    Span,
+)
 from pie.core.ids import QueueId, VirtualEmb, VirtualPage
+
+Lifetime = tuple[str, float | None]
+"""("with-me", None) or ("lease", seconds)."""
 
 
 def kvpage_size(guest: Guest, model: str) -> int:
@@ -45,36 +58,48 @@ def fork_kvpage(
     guest.session.submit(queue, ForkPages(src, dst))
 
 
-def export_kvpage(guest: Guest, queue: object, pages: object, name: object, life: object, max_bytes: object, about: object) -> NoReturn:
-    raise Unavailable("export-kvpage is not built yet")
+def export_kvpage(
+    guest: Guest,
+    queue: QueueId,
+    pages: Sequence[VirtualPage],
+    name: str,
+    life: Lifetime,
+    max_bytes: int,
+    about: bytes,
+) -> None:
+    guest.session.submit(queue, ExportPages(pages, name, life[1], max_bytes, about))
 
 
-def import_kvpage(guest: Guest, queue: object, name: object, pages: object) -> NoReturn:
-    raise Unavailable("import-kvpage is not built yet")
+def import_kvpage(guest: Guest, queue: QueueId, name: str, pages: Sequence[VirtualPage]) -> None:
+    guest.session.submit(queue, ImportPages(name, pages))
 
 
-def unexport_kvpage(guest: Guest, model: object, name: object) -> NoReturn:
-    raise Unavailable("unexport-kvpage is not built yet")
+def unexport_kvpage(guest: Guest, model: str, name: str) -> None:
+    guest.session.exports(model).unexport(name)
 
 
-def exported_kvpages(guest: Guest, model: object) -> NoReturn:
-    raise Unavailable("exported-kvpages is not built yet")
+def exported_kvpages(guest: Guest, model: str) -> list[Exported]:
+    return guest.session.exports(model).list()
 
 
-def find_kvpages(guest: Guest, model: object, name: object) -> NoReturn:
-    raise Unavailable("find-kvpages is not built yet")
+def find_kvpages(guest: Guest, model: str, name: str) -> Exported | None:
+    return guest.session.exports(model).find(name)
 
 
-def retain_kvpage(guest: Guest, queue: object, pages: object, ttl_ms: object) -> NoReturn:
-    raise Unavailable("retain-kvpage is not built yet")
+def retain_kvpage(guest: Guest, queue: QueueId, pages: Sequence[VirtualPage], ttl_ms: int) -> HintAnswer:
+    return guest.session.hint(queue, "retain", pages, ttl_ms)
 
 
-def demote_kvpage(guest: Guest, queue: object, pages: object) -> NoReturn:
-    raise Unavailable("demote-kvpage is not built yet")
+def demote_kvpage(guest: Guest, queue: QueueId, pages: Sequence[VirtualPage]) -> HintAnswer:
+    return guest.session.hint(queue, "demote", pages)
 
 
-def prefetch_kvpage(guest: Guest, queue: object, pages: object) -> NoReturn:
-    raise Unavailable("prefetch-kvpage is not built yet")
+def prefetch_kvpage(guest: Guest, queue: QueueId, pages: Sequence[VirtualPage]) -> HintAnswer:
+    return guest.session.hint(queue, "prefetch", pages)
 
 
-FUNCTIONS = (kvpage_size, alloc_kvpage, dealloc_kvpage, alloc_emb, dealloc_emb, copy_kvpage, fork_kvpage, export_kvpage, import_kvpage, unexport_kvpage, exported_kvpages, find_kvpages, retain_kvpage, demote_kvpage, prefetch_kvpage,)
+FUNCTIONS = (
+    kvpage_size, alloc_kvpage, dealloc_kvpage, alloc_emb, dealloc_emb, copy_kvpage, fork_kvpage,
+    export_kvpage, import_kvpage, unexport_kvpage, exported_kvpages, find_kvpages, retain_kvpage,
+    demote_kvpage, prefetch_kvpage,
+)

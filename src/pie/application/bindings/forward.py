@@ -1,11 +1,10 @@
 """`pie:inferlet/forward`: running embeddings through the model."""
 
 from collections.abc import Sequence
-from typing import NoReturn
 
 from pie.application.guest import Guest
 from pie.core.commands import Forward, MaskPage
-from pie.core.errors import Unavailable
+from pie.core.errors import InvalidArgument
 from pie.core.ids import QueueId, VirtualEmb, VirtualPage
 
 
@@ -27,12 +26,25 @@ def mask_kvpage(guest: Guest, queue: QueueId, page: VirtualPage, visible: int) -
     guest.session.submit(queue, MaskPage(page, visible))
 
 
-def available_adapters(guest: Guest, model: object) -> NoReturn:
-    raise Unavailable("available-adapters is not built yet")
+def available_adapters(guest: Guest, model: str) -> Sequence[str]:
+    return guest.session.adapters(model)
 
 
-def forward_with_adapter(guest: Guest, queue: object, adapter: object, ikv: object, iemb: object, okv: object, okv_offset: object, oemb: object, outputs: object, mask: object) -> NoReturn:
-    raise Unavailable("forward-with-adapter is not built yet")
+def forward_with_adapter(
+    guest: Guest,
+    queue: QueueId,
+    adapter: str,
+    ikv: Sequence[VirtualPage],
+    iemb: Sequence[VirtualEmb],
+    okv: Sequence[VirtualPage],
+    okv_offset: int,
+    oemb: Sequence[VirtualEmb],
+    outputs: Sequence[int],
+    mask: Sequence[Sequence[int]] | None,
+) -> None:
+    if not adapter:
+        raise InvalidArgument("forward_with_adapter: no adapter is named: use forward, or available_adapters")
+    guest.session.submit(queue, Forward(ikv, iemb, okv, okv_offset, oemb, outputs, mask, adapter))
 
 
-FUNCTIONS = (forward, mask_kvpage, available_adapters, forward_with_adapter,)
+FUNCTIONS = (forward, mask_kvpage, available_adapters, forward_with_adapter)

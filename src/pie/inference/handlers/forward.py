@@ -1,10 +1,13 @@
 """All segments of a pass through the model, as one flat batch."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
 from pie.inference.attention import Attention
-from pie.inference.columns import Columns
+from pie.inference.columns import Columns, Ints
+from pie.inference.handlers.attention_stats import AttentionStats
 from pie.inference.llama import Llama
 from pie.inference.lora import Lora
 from pie.inference.rotary import Rotary
@@ -29,21 +32,33 @@ class Forward:
         self._embs = embs
         self._lora = lora
 
-    def run(self, work: Columns) -> None:
-        """Hidden states to their slots; keys and values to their targets, last, when nothing can fail."""
+    def run(self, work: Columns) -> dict[str, Any]:
+        """Hidden states to their slots; keys and values to their targets, last, when nothing can fail.
+
+        Returns the column of `PassResult` that a forward fills.
+        """
         if not len(work.inputs):
-            return
+            return {}
         positions = self._embs.positions[work.inputs]
+        stats = self._watch(work, positions)
+        attention: Attention = stats or self._attention
         view = look(work, positions, self._pages)
-        self._attention.begin(view)
+        attention.begin(view)
         hidden = self._model.hidden(
             self._embs.read(work.inputs),
             self._rotary.turns(positions),
-            self._attention,
+            attention,
             self._lora.batch(work),
         )
         self._keep_outputs(work, hidden, view)
         self._keep_tokens(work, view)
+        return {"attention": stats.shares()} if stats else {}
+
+    def _watch(self, work: Columns, positions: Ints) -> AttentionStats | None:
+        if not len(work.watched):
+            return None
+        heads = self._model.config.heads
+        return AttentionStats(work, positions, self._pages, heads, self._attention)
 
     def _keep_outputs(self, work: Columns, hidden: torch.Tensor, view: View) -> None:
         indices, slots = work.outputs.T.copy()
