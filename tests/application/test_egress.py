@@ -21,7 +21,7 @@ from pie.application.hoard import Hoard
 from pie.core.errors import InvalidArgument, LimitExceeded, NotPermitted, PieError, Timeout, Unreachable
 
 HERE = EgressSettings(private_hosts=parse_patterns(["127.0.0.1:*", "*.test:*"]))
-BOMB = 32 << 20
+BOMB = 16 << 20
 
 
 class Names:
