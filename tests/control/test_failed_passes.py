@@ -128,7 +128,7 @@ def test_a_fork_made_while_its_page_is_being_written_is_lost_with_it(slow: World
 
 
 def test_passes_behind_a_failed_one_fail_with_it() -> None:
-    world = World(ControlSettings(passes_in_flight=2), auto=False)
+    world = World(ControlSettings(policy="eager", passes_in_flight=2), auto=False)
     a, b = decoding(world, "a"), decoding(world, "b")
     a.step(7, 2, [1], "first")
     world.pump()

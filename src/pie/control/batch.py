@@ -10,8 +10,8 @@ from pie.control.leases import Absence, Lease, P, V
 from pie.control.memory import Memory
 from pie.control.pool import Pool
 from pie.control.settings import ControlSettings
-from pie.control.ticket import DistTicket, Entry, Question, Ticket
-from pie.control.work import DriverWork
+from pie.control.ticket import DistTicket, Entry, Question, SampleTicket, Ticket
+from pie.control.work import DecodeWork, DriverWork
 from pie.core.driver import DriverSpec
 
 Placer = Callable[["Batch", Entry, Any], bool]
@@ -42,6 +42,7 @@ class Batch:
         self.columns = Columns()
         self.touched = Touched()
         self.dists: list[DistTicket] = []
+        self.samples: list[SampleTicket] = []
         self.questions: list[Question] = []
         """To be answered when the pass has returned."""
         self._placers = placers
@@ -54,14 +55,19 @@ class Batch:
 
     def place(self, entry: Entry, work: DriverWork) -> bool:
         """Whether `work` rides along. Raises as placers do."""
-        if not self.place_part(entry, work):
+        kind = type(work)
+        place = self._placers[DecodeWork] if kind is DecodeWork else Batch.place_part
+        if not place(self, entry, work):
             return False
+        if not entry.joined:
+            entry.queue.account.settle(1, work.size)  # a run that had ended
+            return True
         entry.commands += 1
         entry.size += work.size
         return True
 
     def place_part(self, entry: Entry, work: DriverWork) -> bool:
-        """`place` for something that is not a command of its own."""
+        """`place` for one part of a command that takes several."""
         kind = type(work)
         if self._only is not None and kind is not self._only:
             return False
@@ -92,6 +98,7 @@ class Batch:
             self.columns.finish(self.number),
             self._entries,
             self.dists,
+            self.samples,
             self.questions,
             self.touched.written(),
         )

@@ -36,6 +36,12 @@ class Bounds:
                 f"{call}: token {wrong} is not in the vocabulary: tokens are 0 to {self.vocabulary - 1}"
             )
 
+    def check_adapter(self, call: str, adapter: str) -> None:
+        """An empty name is none."""
+        if adapter and adapter not in self.spec.adapters:
+            there = ", ".join(self.spec.adapters) or "none"
+            raise InvalidArgument(f"{call}: no adapter {adapter!r}; there are: {there}")
+
     def check_positions(self, call: str, positions: Sequence[int]) -> None:
         if positions and (max(positions) >= self.context or min(positions) < 0):
             wrong = next(position for position in positions if not 0 <= position < self.context)

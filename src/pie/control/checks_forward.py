@@ -48,9 +48,7 @@ def forward(bounds: Bounds, space: AddressSpace, command: Forward, _: Completion
         _check_outputs(outputs, len(oemb), count)
     if mask is not None:
         size += _check_mask(bounds, mask, count, len(ikv) * bounds.page_size)
-    if adapter and adapter not in bounds.spec.adapters:
-        there = ", ".join(bounds.spec.adapters) or "none"
-        raise InvalidArgument(f"forward_with_adapter: no adapter {adapter!r}; there are: {there}")
+    bounds.check_adapter("forward_with_adapter", adapter)
     writes = _targets(bounds.page_size, space, okv, offset, count) if okv else []
     bounds.check_writable("forward", writes)
     return ForwardWork(

@@ -1,9 +1,10 @@
 """Which commands may share a pass.
 
 A driver executes the parts of a pass in a fixed order (copies one after the other, page masks, embeds,
-forwards all at once, distributions), not in the order of the queues. A command may ride along only where
-that makes no difference to anyone; otherwise it ends its queue's prefix and waits for the next pass.
-By physical page or embedding slot, whether the later command may join a pass that has the earlier one:
+forwards all at once, distributions and samples), not in the order of the queues. A command may ride along
+only where that makes no difference to anyone; otherwise it ends its queue's prefix and waits for the next
+pass. By physical page, embedding or token slot, whether the later command may join a pass that has the
+earlier one:
 
     page: earlier ↓  later →   copy from   copy to   mask   forward reads   forward writes
     copied from or to            yes         yes      yes        yes             yes
@@ -17,7 +18,15 @@ By physical page or embedding slot, whether the later command may join a pass th
     forward writes              no         no               no              yes
     dist reads                  no         yes              no              yes
 
-    *  one and the same forward may read and write a page.
+    slot: earlier ↓  later →   embed reads   penalties read   sample writes
+    embed reads                    yes            yes              yes
+    penalties read                 yes            yes              no **
+    sample writes                  no             no               no
+
+    *   one and the same forward may read and write a page.
+    **  one and the same sample may count its slot's old token and replace it.
+
+Embeds read slots, and penalties count them, as they were before the pass. A matcher moves once in a pass.
 
 A write to a page that others share is a copy *from* it, to a page of its own; what follows then happens to
 a page that nobody else knows. Places freed while a pass is built are not given away within it. So all that
@@ -28,15 +37,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pie.control.leases import Kind
-from pie.core.ids import PhysicalEmb, PhysicalPage
+from pie.core.ids import PhysicalEmb, PhysicalMatcher, PhysicalPage, PhysicalSlot
 
 
 class Touched:
     """What the commands of a pass do to physical places; answers the table above."""
 
     __slots__ = (
-        "embs", "embs_embedded", "embs_produced", "embs_scored",
-        "pages_changed", "pages_masked", "pages_read", "pages_written",
+        "embs", "embs_embedded", "embs_produced", "embs_scored", "matchers_moved",
+        "pages_changed", "pages_masked", "pages_read", "pages_written", "slots_sampled", "slots_seen",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -53,6 +62,11 @@ class Touched:
         self.embs_produced: set[PhysicalEmb] = set()
         """Written by forwards."""
         self.embs_scored: set[PhysicalEmb] = set()
+        self.slots_sampled: set[PhysicalSlot] = set()
+        self.slots_seen: set[PhysicalSlot] = set()
+        """By penalties."""
+        self.matchers_moved: set[PhysicalMatcher] = set()
+        """By samples."""
 
     def embed(self, places: Sequence[PhysicalEmb]) -> None:
         self.embs.update(places)
@@ -67,6 +81,7 @@ class Touched:
         return {
             "pages": self.pages_changed | self.pages_written,
             "embs": self.embs_embedded | self.embs_produced,
+            "slots": self.slots_sampled,
         }
 
     def may_copy_from(self, page: PhysicalPage) -> bool:

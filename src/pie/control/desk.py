@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pie.control.batch import Batch
 from pie.control.memory import Memory
-from pie.control.outcomes import Outcome
+from pie.control.outcomes import AnyOutcome
 from pie.control.queue import CommandQueue
 from pie.control.ticket import Ticket
 
@@ -14,7 +14,7 @@ from pie.control.ticket import Ticket
 @dataclass(slots=True, eq=False)
 class Desk:
     memory: Memory
-    outcomes: deque[Outcome] = field(default_factory=deque)
+    outcomes: deque[AnyOutcome] = field(default_factory=deque)
     """What has to be told to programs."""
     in_flight: deque[Ticket] = field(default_factory=deque)
     """Oldest first."""

@@ -1,11 +1,13 @@
 """Results of passes become answers to programs."""
 
 from pie.control.memory import Memory
-from pie.control.outcomes import Outcome
+from pie.control.outcomes import Outcome, StepOutcome
 from pie.control.planner import Planner
+from pie.control.queue import CommandQueue
 from pie.control.shapes import fits
 from pie.control.ticket import Entry, Ticket
 from pie.control.traffic import Traffic
+from pie.control.work import DecodeWork
 from pie.core.commands import Dist
 from pie.core.errors import InternalError, PieError
 from pie.core.passes import PassResult
@@ -32,9 +34,10 @@ class Dispatcher:
             self.fail(InternalError(f"the driver's answer to pass {result.number} has the wrong shape"), now)
             return
         in_flight.popleft()
-        self._planner.returned(ticket, result.seconds, now)
         self._charge(ticket, result.seconds)
+        self._take_samples(ticket, result)
         self._answer(ticket, result)
+        self._planner.returned(ticket, result.seconds, now)
         self.traffic.count(ticket, result.seconds)
 
     def fail(self, error: PieError, now: float) -> None:
@@ -57,11 +60,32 @@ class Dispatcher:
         for dist in ticket.dists:
             if dist.completion is not None:
                 outcomes.append(Outcome(dist.queue, dist.completion, None, error))
+        for sample in ticket.samples:
+            if sample.run is not None:
+                self._planner.fail_run(sample.queue, sample.run, error)
         for question in ticket.questions:
             outcomes.append(Outcome(question.queue, question.completion, None, error))
         for entry in ticket.entries:
             if entry.epoch == entry.queue.epoch and not entry.queue.closed:
                 self._planner.poison(entry.queue, error, now)
+
+    def _take_samples(self, ticket: Ticket, result: PassResult) -> None:
+        for (queue, sampled, run), token in zip(ticket.samples, result.sampled, strict=True):
+            sampled.token = token
+            if run is not None and not run.over:
+                self._advance(queue, run, token)
+
+    def _advance(self, queue: CommandQueue, run: DecodeWork, token: int) -> None:
+        """A run has its next token."""
+        outcomes = self._planner.outcomes
+        run.known += 1
+        if run.how.penalises:
+            run.seen.append(token)
+        outcomes.append(StepOutcome(queue, run.completion, token))
+        if run.known == run.steps or token in run.stop:
+            run.over = True
+            outcomes.append(Outcome(queue, run.completion, None, None))
+            self._planner.stir(queue)
 
     def _answer(self, ticket: Ticket, result: PassResult) -> None:
         outcomes = self._planner.outcomes

@@ -1,13 +1,16 @@
 """Commands that need no driver, only their turn: one function for each, by the class of its work."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from pie.control.desk import Desk, Turn
+from pie.control.leases import SlotLease
 from pie.control.outcomes import Outcome
+from pie.control.sampled import Sampled
 from pie.control.ticket import Question
-from pie.control.work import Bookkeeping, ExportWork, ForkWork, FreeWork, SyncWork
+from pie.control.work import Bookkeeping, ExportWork, ForkWork, FreeWork, ReadSlotsWork, SyncWork
 from pie.core.passes import PassResult
 
 Errand = Callable[[Desk, Turn, Any], None]
@@ -44,6 +47,34 @@ def synchronize(desk: Desk, turn: Turn, work: SyncWork) -> None:
     desk.outcomes.append(Outcome(queue, completion, None, None))
 
 
+def read_slots(desk: Desk, turn: Turn, work: ReadSlotsWork) -> None:
+    """Answered with the last pass that samples into one of the slots."""
+    if work.completion is None:
+        return
+    found = [_sampled(desk, lease) for lease in work.slots]
+    question = Question(turn.queue, work.completion, partial(_tokens, found))
+    unknown = [sampled.number for sampled in found if sampled.token is None]
+    if not unknown:
+        desk.outcomes.append(Outcome(turn.queue, work.completion, _tokens(found), None))
+    elif turn.batch is not None and turn.batch.number in unknown:
+        turn.batch.questions.append(question)
+    else:
+        last = max(unknown)
+        ticket = next(ticket for ticket in desk.in_flight if ticket.work.number == last)
+        ticket.questions.append(question)
+
+
+def _sampled(desk: Desk, lease: SlotLease) -> Sampled:
+    if lease.physical is None:
+        raise lease.unreadable()
+    return desk.memory.sampled[lease.physical]
+
+
+def _tokens(found: list[Sampled], result: PassResult | None = None) -> list[int]:
+    del result
+    return [sampled.token for sampled in found if sampled.token is not None]
+
+
 def nothing(result: PassResult) -> None:
     del result
 
@@ -53,4 +84,5 @@ ERRANDS: Mapping[type[Bookkeeping], Errand] = MappingProxyType({
     ForkWork: fork,
     ExportWork: export,
     SyncWork: synchronize,
+    ReadSlotsWork: read_slots,
 })

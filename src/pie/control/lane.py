@@ -14,7 +14,9 @@ from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.statistics import ModelStatistics, PoolStatistics
 from pie.control.ticket import Ticket
+from pie.control.work import DecodeWork
 from pie.core.clock import Clock, Handle
+from pie.core.commands import Completion
 from pie.core.driver import Driver
 from pie.core.errors import Cancelled, InternalError, Unavailable
 from pie.core.ids import QueueId
@@ -44,6 +46,7 @@ class Lane:
                 f"its driver has {spec.page_size}"
             )
         self.info = info
+        self.adapters = spec.adapters
         self.tokenizer = tokenizer
         self.down = ""
         """Why the driver cannot take passes; empty while it can."""
@@ -73,6 +76,13 @@ class Lane:
         error = Cancelled(f"queue {queue.name} was reset before this command was executed")
         self.planner.drop(queue, error, self._clock.now())
         self.memory.settle()
+
+    def stop_run(self, queue: CommandQueue, listener: Completion) -> None:
+        """Nothing more of that run is sent, and nothing is told."""
+        for work in queue.work:
+            if isinstance(work, DecodeWork) and work.completion is listener:
+                work.over = True
+        self.planner.stir(queue)
 
     def close_queue(self, queue: CommandQueue) -> None:
         """Nothing of this queue is answered any more."""
@@ -112,7 +122,7 @@ class Lane:
             tokens=traffic.tokens,
             dists=traffic.dists,
             driver_seconds=traffic.driver_seconds,
-            pass_seconds=self.planner.pass_seconds,
+            pass_seconds=self.planner.pace.seconds,
             batch_sizes=dict(traffic.batch_sizes),
             down=self.down,
         )

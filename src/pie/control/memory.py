@@ -6,6 +6,7 @@ from typing import Any
 from pie.control.addresses import AddressSpace, NameTable
 from pie.control.leases import Absence, Kind, Lease, P, PageLease, V
 from pie.control.pool import Pool
+from pie.control.sampled import Sampled
 from pie.core.driver import DriverSpec
 from pie.core.errors import InternalError
 from pie.core.ids import PhysicalEmb, PhysicalMatcher, PhysicalPage, PhysicalSlot
@@ -29,6 +30,8 @@ class Memory:
             "slots": self.slots,
             "matchers": self.matchers,
         }
+        self.sampled: dict[PhysicalSlot, Sampled] = {}
+        """What was last put into each slot."""
         self.spaces: dict[AddressSpace, None] = {}
         self.evict: Callable[[int, float], None] = _nothing
         """Gives up so many pages that nobody is promised any more, if there are."""

@@ -38,19 +38,19 @@ def place_embed(batch: Batch, entry: Entry, work: EmbedWork) -> bool:
     return True
 
 
-def may_score(batch: Batch, emb: EmbLease, rows: int = 1) -> PhysicalEmb | None:
-    """Where the hidden state of a question lies; None where the pass is full."""
+def find_state(batch: Batch, emb: EmbLease, rows: int = 1) -> PhysicalEmb | None:
+    """Where a hidden state lies; None where the pass has no room for so many more rows of logits."""
     if emb.physical is None:
         raise emb.unreadable()
     columns = batch.columns
-    there = len(columns.dist_slots)
+    there = len(columns.dist_slots) + len(columns.sample_embs) + len(columns.score_slots)
     if there and there + rows > batch.settings.max_batch_dists:
         return None
     return emb.physical
 
 
 def place_dist(batch: Batch, entry: Entry, work: DistWork) -> bool:
-    place = may_score(batch, work.emb)
+    place = find_state(batch, work.emb)
     if place is None:
         return False
     columns = batch.columns
@@ -81,6 +81,8 @@ def place_forward(batch: Batch, entry: Entry, work: ForwardWork) -> bool:
     touched.embs.update(slots)
     add_targets(batch, work, len(inputs))
     _add_outputs(batch, work)
+    if work.adapter:
+        columns.adapted += (len(columns.input_starts) - 1, batch.spec.adapters.index(work.adapter))
     columns.inputs += slots
     columns.input_starts.append(len(columns.inputs))
     columns.read_pages += pages

@@ -5,23 +5,23 @@ Frees, forks and synchronizations need no driver: `run_errands` executes those a
 What has to be told to programs is collected in `outcomes`, for the caller to deliver.
 """
 
+import math
 from collections import deque
 
 from pie.control.batch import Batch
 from pie.control.desk import Desk, Turn
 from pie.control.errands import ERRANDS
 from pie.control.memory import Memory
-from pie.control.outcomes import Outcome
+from pie.control.outcomes import AnyOutcome, Outcome
+from pie.control.pace import Pace
 from pie.control.placing import PLACERS
 from pie.control.policies import Outlook, make_policy
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.ticket import Entry, Ticket
-from pie.control.work import Asking, Bookkeeping, ExportWork, FreeWork, Work
+from pie.control.work import Asking, Bookkeeping, DecodeWork, ExportWork, FreeWork, Work
 from pie.core.driver import DriverSpec
 from pie.core.errors import PieError
-
-_SMOOTHING = 0.2
 
 
 class Planner:
@@ -30,11 +30,10 @@ class Planner:
     def __init__(self, memory: Memory, settings: ControlSettings, spec: DriverSpec) -> None:
         self.in_flight: deque[Ticket] = deque()
         """Oldest first."""
-        self.outcomes: deque[Outcome] = deque()
+        self.outcomes: deque[AnyOutcome] = deque()
         self.waiting: dict[CommandQueue, None] = {}
         """Queues whose first command is for the driver; who waits longest comes first."""
-        self.pass_seconds = 0.0
-        """What a pass takes, smoothed."""
+        self.pace = Pace()
         self._errands: list[CommandQueue] = []
         self._awaited: set[CommandQueue] = set()
         self._memory = memory
@@ -44,6 +43,8 @@ class Planner:
         self._policy = make_policy(settings)
         self._number = 0
         self._idle_since = 0.0
+        self._busy_since = 0.0
+        """When the driver began with the oldest pass in flight."""
 
     @property
     def at_rest(self) -> bool:
@@ -65,7 +66,9 @@ class Planner:
         if not self.waiting or len(self.in_flight) >= self._settings.passes_in_flight:
             return None
         when = self._policy.send_at(self._outlook(now, runnable))
-        return when if when > now else self._build(now)
+        if when > now:
+            return when if when < math.inf else None
+        return self._build(now)
 
     def run_errands(self, now: float) -> None:
         """Executes what stands at the head of queues and needs no driver."""
@@ -77,7 +80,8 @@ class Planner:
 
     def returned(self, ticket: Ticket, seconds: float, now: float) -> None:
         """The oldest pass has come back: who got an answer is waited for."""
-        self.pass_seconds += (_SMOOTHING if self.pass_seconds else 1.0) * (seconds - self.pass_seconds)
+        self.pace.note(ticket.work, seconds)
+        self._busy_since = now
         self._awaited.update(
             entry.queue for entry in ticket.entries if not (entry.queue.work or entry.queue.closed)
         )
@@ -85,6 +89,12 @@ class Planner:
 
     def driver_free(self, now: float) -> None:
         self._idle_since = now
+
+    def stir(self, queue: CommandQueue) -> None:
+        """A run at the head of the queue has ended: what comes next may need no driver."""
+        if queue in self.waiting and _has_ended(queue.work[0]):
+            del self.waiting[queue]
+            self._errands.append(queue)
 
     def poison(self, queue: CommandQueue, error: PieError, now: float) -> None:
         """The queue fails with its first error, and with it what waits in it."""
@@ -99,10 +109,21 @@ class Planner:
                 self._memory.free(queue.space, work.kind, work.leases, now)
             elif isinstance(work, ExportWork):
                 work.export.home.withdraw(work.export)
+            elif isinstance(work, DecodeWork):
+                self._end_run(queue, work, error, now)
             elif isinstance(work, Asking) and work.completion is not None:
                 self.outcomes.append(Outcome(queue, work.completion, None, error))
         self.waiting.pop(queue, None)
         self._awaited.discard(queue)
+
+    def fail_run(self, queue: CommandQueue, run: DecodeWork, error: PieError) -> None:
+        if not run.over:
+            run.over = True
+            self.outcomes.append(Outcome(queue, run.completion, None, error))
+
+    def _end_run(self, queue: CommandQueue, run: DecodeWork, error: PieError, now: float) -> None:
+        self.fail_run(queue, run, error)
+        self._memory.free(queue.space, "slots", (run.slot,), now)
 
     def _enlist(self, queue: CommandQueue, now: float) -> None:
         queue.since = now
@@ -118,8 +139,18 @@ class Planner:
             runnable,
             len(self._awaited),
             self._idle_since,
-            self.pass_seconds,
+            self.pace.seconds,
+            len(self.in_flight),
+            self._absent(),
+            self._busy_since + sum(ticket.seconds for ticket in self.in_flight),
+            self.in_flight[-1].seconds if self.in_flight else 0.0,
         )
+
+    def _absent(self) -> bool:
+        if not self.in_flight:
+            return False
+        waiting = self.waiting
+        return any(not (queue in waiting or queue.closed) for queue in self.in_flight[-1].asks())
 
     def _build(self, now: float) -> Ticket | None:
         """A batch stays empty only when it has freed or poisoned something, so this ends."""
@@ -149,6 +180,9 @@ class Planner:
         for queue in self.waiting:
             queue.skipped += 1
         ticket = batch.finish()
+        ticket.seconds = self.pace.expected(ticket.work)
+        if not self.in_flight:
+            self._busy_since = batch.now
         for entry in ticket.entries:
             entry.queue.last_pass = self._number
             entry.queue.skipped = 0
@@ -175,10 +209,14 @@ class Planner:
         try:
             while work:
                 first = work[0]
-                if not isinstance(first, Bookkeeping):
+                if isinstance(first, DecodeWork) and first.over:
+                    self._memory.free(queue.space, "slots", (first.slot,), now)
+                    queue.account.settle(1, first.size)
+                elif isinstance(first, Bookkeeping):
+                    self._execute(Turn(queue, now, None, False), first)
+                else:
                     self._enlist(queue, now)
                     break
-                self._execute(Turn(queue, now, None, False), first)
                 work.popleft()
         except PieError as error:
             self.poison(queue, error, now)
@@ -186,3 +224,7 @@ class Planner:
     def _execute(self, turn: Turn, work: Bookkeeping) -> None:
         ERRANDS[type(work)](self._desk, turn, work)
         turn.queue.account.settle(1, work.size)
+
+
+def _has_ended(work: Work) -> bool:
+    return isinstance(work, DecodeWork) and work.over

@@ -1,8 +1,12 @@
 """When to send a pass. The four policies of the publication; each a pure function of what it is shown."""
 
+import math
 from typing import NamedTuple, Protocol
 
 from pie.control.settings import ControlSettings
+
+LEAD = 0.5
+"""How long before the end of a pass the next one is sent ahead, as a share of its time."""
 
 
 class Outlook(NamedTuple):
@@ -20,6 +24,14 @@ class Outlook(NamedTuple):
     idle_since: float
     pass_seconds: float
     """Measured, smoothed."""
+    in_flight: int = 0
+    """Passes that the driver still has to return."""
+    absent: bool = False
+    """Somebody waits for an answer of the last of them and has nothing queued: it will come back."""
+    free_at: float = 0.0
+    """When the driver should be through with them."""
+    last_seconds: float = 0.0
+    """What the last of them should take."""
 
 
 class PolicyRule(Protocol):
@@ -27,7 +39,8 @@ class PolicyRule(Protocol):
     """How many queues one pass may serve; None: all."""
 
     def send_at(self, outlook: Outlook) -> float:
-        """The moment from which on a pass may be sent; one that has passed means now."""
+        """The moment from which on a pass may be sent; one that has passed means now, infinity that something
+        must happen first."""
         ...
 
 
@@ -68,7 +81,9 @@ class TOnly:
 class Adaptive:
     """Waits until nobody is left to wait for: no program can run, or all who got an answer are back.
 
-    Programs that compute for long are waited for no longer than a share of the time of a pass.
+    Programs that compute for long are waited for no longer than a share of the time of a pass. While the
+    driver is busy, the next pass goes ahead only if it leaves out nobody whose answer is under way; and not
+    before half of the pass before it is over, so that newcomers find a place in it.
     """
 
     queues: int | None = None
@@ -77,7 +92,11 @@ class Adaptive:
         self._idle_share = idle_share
 
     def send_at(self, outlook: Outlook) -> float:
-        if not outlook.runnable or not outlook.awaited:
+        missing = bool(outlook.runnable and outlook.awaited)
+        if outlook.in_flight:
+            early = outlook.free_at - LEAD * outlook.last_seconds
+            return math.inf if missing or outlook.absent else early
+        if not missing:
             return outlook.now
         return outlook.idle_since + self._idle_share * outlook.pass_seconds
 

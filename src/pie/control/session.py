@@ -19,6 +19,7 @@ from pie.core.commands import (
     FreeMatchers,
     FreePages,
     FreeSlots,
+    Listener,
     Synchronize,
 )
 from pie.core.errors import LimitExceeded, PieError, QueueFailed, Unavailable, UnknownId, WrongState
@@ -108,6 +109,10 @@ class Session:
         """The names under which the programs of its tenant have published pages of a model."""
         return self._find_lane(model).exports.of(self._tenant)
 
+    def adapters(self, model: str) -> Sequence[str]:
+        """Names of the LoRA adapters that a model's driver has loaded."""
+        return self._find_lane(model).adapters
+
     def hint(
         self, queue: QueueId, hint: Hint, pages: Sequence[VirtualPage], ttl_ms: int = 0
     ) -> HintAnswer:
@@ -116,6 +121,11 @@ class Session:
         if found.error is not None or lane.down:
             raise _refusal(found, lane)
         return answer_hint(found.space, self._settings, hint, pages, ttl_ms)
+
+    def stop(self, queue: QueueId, listener: Listener) -> None:
+        """Ends a run of decoding early; what is in flight of it is not told."""
+        found, lane = self._find(queue)
+        lane.stop_run(found, listener)
 
     def reset(self, queue: QueueId) -> None:
         """Fails what waits with `Cancelled` and forgets the queue's error. What would have been freed is

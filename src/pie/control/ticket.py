@@ -1,11 +1,13 @@
 """What must happen when a pass returns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pie.control.leases import Kind
 from pie.control.queue import CommandQueue
+from pie.control.sampled import Sampled
+from pie.control.work import DecodeWork
 from pie.core.commands import Completion
 from pie.core.passes import Pass, PassResult
 
@@ -33,6 +35,14 @@ class DistTicket(NamedTuple):
     scored: Sequence[int]
 
 
+class SampleTicket(NamedTuple):
+    """One sample of a pass."""
+
+    queue: CommandQueue
+    sampled: Sampled
+    run: DecodeWork | None
+
+
 class Question(NamedTuple):
     """Anything else that is asked of a pass; `read` takes the answer out of its result. Synchronizations are
     questions too."""
@@ -49,6 +59,14 @@ class Ticket:
     work: Pass
     entries: list[Entry]
     dists: list[DistTicket]
+    samples: list[SampleTicket]
     questions: list[Question]
     written: Mapping[Kind, set[Any]] = field(default_factory=dict)
     """Places whose contents are unknown when the pass fails."""
+    seconds: float = 0.0
+    """What it should take."""
+
+    def asks(self) -> Iterator[CommandQueue]:
+        """The queues whose programs wait for an answer."""
+        yield from (dist.queue for dist in self.dists)
+        yield from (question.queue for question in self.questions)

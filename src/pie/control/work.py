@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pie.control.exports import Export
-from pie.control.leases import EmbLease, Kind, Lease, MatcherLease, PageLease
-from pie.core.commands import Completion, Span
+from pie.control.leases import EmbLease, Kind, Lease, MatcherLease, PageLease, SlotLease
+from pie.core.commands import Completion, Listener, Span
 from pie.core.ids import Token
 
 
@@ -90,7 +90,95 @@ class DistWork:
     matcher: MatcherLease | None = None
 
 
-DriverWork = CopyWork | MaskWork | EmbedWork | ForwardWork | DistWork
+@dataclass(slots=True, eq=False)
+class ReadSlotsWork(Bookkeeping):
+    slots: list[SlotLease]
+    completion: Completion | None
+
+
+@dataclass(slots=True, eq=False)
+class EmbedSlotsWork:
+    slots: list[SlotLease]
+    positions: Sequence[int]
+    embs: list[EmbLease]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """A draw's settings, but for its seed and what penalties count."""
+
+    numbers: tuple[float, ...]
+    """Those of `Pass.sample_numbers`."""
+    top_k: int
+    penalises: bool
+
+
+@dataclass(slots=True, eq=False)
+class SampleWork:
+    emb: EmbLease
+    how: How
+    seed: int
+    seen: Sequence[int]
+    seen_slots: list[SlotLease]
+    slot: SlotLease
+    matcher: MatcherLease | None
+    size: int
+    run: "DecodeWork | None" = None
+    """Whose step it is."""
+
+
+@dataclass(slots=True, eq=False)
+class DecodeWork:
+    """Steps of decoding, made one after the other: sample and, after all but the last, embed and forward."""
+
+    how: How
+    seed: int
+    seen: list[int]
+    """What penalties count: at first what the program names, then the tokens that are known, too."""
+    seen_slots: list[SlotLease]
+    position: int
+    pages: list[PageLease]
+    offset: int
+    emb: EmbLease
+    oemb: EmbLease
+    steps: int
+    stop: frozenset[int]
+    matcher: MatcherLease | None
+    adapter: str
+    slot: SlotLease
+    """The run's own; holds the last token."""
+    completion: Listener
+    size: int
+    placed: int = 0
+    """Parts that have been sent: three a step."""
+    known: int = 0
+    """Tokens that have come back."""
+    over: bool = False
+    """Nothing more is to be sent."""
+
+
+@dataclass(slots=True, eq=False)
+class ScoreWork:
+    embs: list[EmbLease]
+    targets: Sequence[Token]
+    completion: Completion | None
+    size: int
+
+
+@dataclass(slots=True, eq=False)
+class StatsWork:
+    """A forward that stores nothing and whose attention is measured."""
+
+    forward: ForwardWork
+    completion: Completion | None
+    size: int
+
+
+DriverWork = (
+    CopyWork | MaskWork | EmbedWork | ForwardWork | DistWork | EmbedSlotsWork | SampleWork | DecodeWork
+    | ScoreWork | StatsWork
+)
 Work = DriverWork | Bookkeeping
-Asking = SyncWork | DistWork
+Asking = SyncWork | DistWork | ReadSlotsWork | ScoreWork | DecodeWork | StatsWork
 """Work with a `completion`."""

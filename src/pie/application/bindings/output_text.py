@@ -6,6 +6,7 @@ from pie.application.greedy import GreedyRun
 from pie.application.guest import Guest
 from pie.application.hostcall import suspends
 from pie.application.sampling import Sampling, sample
+from pie.application.token_run import TokenRun
 from pie.core.commands import Dist, EmbedText, Forward, NextDist
 from pie.core.errors import InvalidArgument
 from pie.core.ids import QueueId, Token, VirtualEmb, VirtualPage
@@ -60,10 +61,14 @@ def take_tokens(guest: Guest, run: int) -> object:
     future = guest.futures.get(run)
 
     def finish() -> list[int]:
-        tokens = future.result()
-        if not isinstance(tokens, list):
-            raise InvalidArgument(f"future {run} has no tokens: it is not of decode_greedy")
-        guest.futures.drop((run,))
+        if isinstance(future, TokenRun):
+            tokens, over = future.take(), future.over
+        else:
+            tokens, over = future.result(), True
+        if not isinstance(tokens, list) or not all(isinstance(token, int) for token in tokens):
+            raise InvalidArgument(f"future {run} has no tokens: it is not of read_slots or decode_ahead")
+        if over:
+            guest.futures.drop((run,))
         return tokens
 
     return guest.wait_for(future, finish)
