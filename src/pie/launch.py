@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pie.application import Application, ApplicationSettings
+from pie.application.egress_hosts import parse_patterns
+from pie.application.egress_settings import EgressSettings
 from pie.application.standard import standard_names
+from pie.application.store import StoreSettings
 from pie.control import Control, ControlSettings
 from pie.core.clock import Handle
 from pie.core.errors import NotFound
@@ -59,6 +62,7 @@ def inference_settings(settings: Settings) -> InferenceSettings:
         threads=settings.threads,
         precision=settings.precision,
         pass_seconds=settings.pass_seconds,
+        adapters=tuple((name, str(folder.absolute())) for name, folder in settings.adapters.items()),
     )
 
 
@@ -69,6 +73,7 @@ def control_settings(settings: Settings) -> ControlSettings:
         t_ms=settings.policy_t_ms,
         fuse=settings.fuse,
         max_batch_tokens=settings.batch_tokens,
+        export_bytes=settings.export_mib << 20,
     )
 
 
@@ -77,12 +82,34 @@ def default_limits(settings: Settings) -> Limits:
         memory_bytes=settings.memory_mib << 20,
         cpu_seconds=settings.cpu_seconds,
         wall_seconds=settings.wall_seconds,
+        pages=settings.page_limit,
+        children=settings.children,
     )
+
+
+def egress_settings(settings: Settings) -> EgressSettings:
+    """Raises `InvalidArgument` for hosts that are none."""
+    return EgressSettings(
+        hosts=parse_patterns(settings.allow_hosts),
+        private_hosts=parse_patterns(settings.allow_private_hosts),
+        seconds=settings.http_seconds,
+        response_bytes=settings.http_response_mib << 20,
+        connections=settings.http_connections,
+    )
+
+
+def store_settings(settings: Settings) -> StoreSettings:
+    folder = settings.home / "store" if settings.store == "durable" else None
+    return StoreSettings(folder, bytes_each=settings.store_mib << 20)
 
 
 def application_settings(settings: Settings) -> ApplicationSettings:
     return ApplicationSettings(
-        home=settings.home, max_instances=settings.instances, limits=default_limits(settings)
+        home=settings.home,
+        max_instances=settings.instances,
+        limits=default_limits(settings),
+        egress=egress_settings(settings),
+        store=store_settings(settings),
     )
 
 
@@ -120,10 +147,11 @@ async def open_stack(settings: Settings, progress: Progress | None = None) -> As
     Raises `PieError` with what to do: no such model, driver does not start, damaged cache, disk full.
     """
     shown = progress or NoProgress()
+    options = application_settings(settings)
     store = ModelStore(settings.home)
     model = await asyncio.to_thread(find_model, store, settings.model, shown)
     control = Control(control_settings(settings), LoopClock())
-    application = Application(application_settings(settings), control)
+    application = Application(options, control)
     driver = make_driver(model, settings)
     async with AsyncExitStack() as cleanup:
         cleanup.push_async_callback(driver.close)
@@ -145,6 +173,7 @@ def server_settings(settings: Settings) -> ServerSettings:
         host=settings.host,
         port=settings.port,
         api_key=settings.api_key,
+        api_keys=settings.api_keys,
         insecure=settings.insecure,
         limits=default_limits(settings),
     )

@@ -5,12 +5,13 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -27,6 +28,16 @@ def default_threads() -> int:
     return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
+def split_commas(given: object) -> object:
+    """Lists in environment variables are words with commas between them."""
+    return [word.strip() for word in given.split(",") if word.strip()] if isinstance(given, str) else given
+
+
+Key = Annotated[str, Field(min_length=1)]
+Tenant = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
+
+
 class Settings(BaseSettings):
     """Unknown keys in the file are errors; units stand in the names."""
 
@@ -34,6 +45,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=default_home, description="Folder for models and caches")
     model: str = Field("smollm2-135m-instruct", description="Name of the model to serve")
+    adapters: dict[str, Path] = Field(
+        default_factory=dict, description="LoRA adapters of the model: name and PEFT folder"
+    )
 
     precision: Literal["fp32"] = Field("fp32", description="Number format of the weights in use")
     page_size: int = Field(16, ge=8, le=32, description="Tokens in one key-value page")
@@ -41,6 +55,7 @@ class Settings(BaseSettings):
     embs: int = Field(32768, ge=1, description="Embedding slots on the device")
     threads: int = Field(default_factory=default_threads, ge=1, description="Threads of the driver")
     pass_seconds: float = Field(300.0, gt=0, description="A pass that takes longer counts as hung")
+    export_mib: int = Field(256, ge=0, description="Lasting exported pages of one tenant, at most")
 
     policy: Policy = Field("adaptive", description="When to send a batch to the device")
     policy_k: int = Field(32, ge=1, description="k-only: queues that must have work")
@@ -51,11 +66,29 @@ class Settings(BaseSettings):
     memory_mib: int = Field(128, ge=32, description="Memory of one inferlet")
     cpu_seconds: float = Field(10.0, gt=0, description="Processor time of one inferlet")
     wall_seconds: float = Field(600.0, gt=0, description="Life time of one inferlet")
+    page_limit: int = Field(1 << 20, ge=1, description="Key-value pages of one inferlet")
+    children: int = Field(16, ge=0, description="Inferlets that one may have spawned, directly or not")
     instances: int = Field(2048, ge=1, description="Inferlets alive at once")
+
+    allow_hosts: Words = Field(
+        (), description="Hosts that inferlets may talk to: example.org, *.example.org, each with :PORT"
+    )
+    allow_private_hosts: Words = Field(
+        (), description="The same, and these may be on this machine or in a private network"
+    )
+    http_seconds: float = Field(30.0, gt=0, description="Time for one HTTP request of an inferlet")
+    http_response_mib: int = Field(8, ge=1, le=32, description="Body of one answer to an inferlet")
+    http_connections: int = Field(64, ge=1, description="Connections of all inferlets at a time")
+
+    store: Literal["durable", "memory"] = Field("durable", description="Where inferlets' stored values live")
+    store_mib: int = Field(64, ge=1, description="Stored keys and values of one tenant")
 
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8642, ge=0, le=65535, description="Port to listen on")
     api_key: str | None = Field(None, description="Key that every request must bring")
+    api_keys: dict[Key, Tenant] = Field(
+        default_factory=dict, description="More keys, each with the tenant that it stands for"
+    )
     insecure: bool = Field(False, description="Allow other addresses than loopback without a key")
     grace_seconds: float = Field(5.0, ge=0, description="Time for running inferlets to end at shutdown")
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from pie.cli.adapters import AdapterOption, read_adapters
+from pie.cli.hosts import AllowHostOption, AllowPrivateHostOption
 from pie.cli.keyboard import can_read_input
 from pie.cli.loop import run_async
 from pie.core.errors import InvalidArgument, NotFound
@@ -25,6 +27,11 @@ class Order:
     args: tuple[str, ...]
     limits: dict[str, float]
     read_input: bool
+    adapters: dict[str, str] | None = None
+    """LoRA adapters to load: folders by name."""
+    hosts: list[str] | None = None
+    """Hosts that it may talk to."""
+    private_hosts: list[str] | None = None
 
     @property
     def path(self) -> Path | None:
@@ -53,6 +60,7 @@ def run(
         list[str] | None, typer.Argument(metavar="ARGS", help="The program's own, after `--`.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="The model to load [default: the default model].")] = None,
+    adapter: AdapterOption = None,
     server: Annotated[
         str | None,
         typer.Option(metavar="URL", envvar="PIE_SERVER", help="Run it on this server instead of here."),
@@ -63,6 +71,10 @@ def run(
     memory_mib: Annotated[int | None, typer.Option(help="Memory it may use.")] = None,
     cpu_seconds: Annotated[float | None, typer.Option(help="Processor time it may use.")] = None,
     wall_seconds: Annotated[float | None, typer.Option(help="How long it may live.")] = None,
+    page_limit: Annotated[int | None, typer.Option(help="Key-value pages it may hold.")] = None,
+    children: Annotated[int | None, typer.Option(help="Programs it may have spawned at a time.")] = None,
+    allow_host: AllowHostOption = None,
+    allow_private_host: AllowPrivateHostOption = None,
     no_input: Annotated[bool, typer.Option("--no-input", help="Do not read standard input.")] = False,
 ) -> None:
     """Run a program next to the model, and show what it sends and returns.
@@ -81,14 +93,22 @@ def run(
 
     - `pie run my_program.py --cpu-seconds 2 --memory-mib 64` with tighter limits
 
+    - `pie run my_agent.py --allow-host api.example.org` lets it talk to that host, and to no other
+
     - `pie run chat --server http://127.0.0.1:8642` on a running server
     """
-    limits = {"memory_mib": memory_mib, "cpu_seconds": cpu_seconds, "wall_seconds": wall_seconds}
+    limits = {
+        "memory_mib": memory_mib, "cpu_seconds": cpu_seconds, "wall_seconds": wall_seconds,
+        "page_limit": page_limit, "children": children,
+    }
     order = Order(
         program,
         tuple(args or ()),
         {name: value for name, value in limits.items() if value is not None},
         read_input=not no_input and can_read_input(),
+        adapters=read_adapters(adapter),
+        hosts=allow_host,
+        private_hosts=allow_private_host,
     )
     check(order, model, server)
     raise typer.Exit(run_async(start(order, model, server, api_key)))
@@ -100,8 +120,11 @@ def check(order: Order, model: str | None, server: str | None) -> None:
         raise NotFound(f"there is no file {order.path}")
     if order.path is None and Path(order.program).exists():
         raise InvalidArgument(f"{order.program} is neither a .py file nor a .wasm component")
-    if server and model:
-        raise InvalidArgument("--model is for programs that run here; a server has loaded its own")
+    if server and (model or order.adapters):
+        given = "--model" if model else "--adapter"
+        raise InvalidArgument(f"{given} is for programs that run here; a server has loaded its own")
+    if server and order.private_hosts:
+        raise InvalidArgument("--allow-private-host is for programs that run here, or for `pie serve`")
 
 
 async def start(order: Order, model: str | None, server: str | None, api_key: str | None) -> int:

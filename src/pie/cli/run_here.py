@@ -41,7 +41,13 @@ class LocalJob:
 
 
 async def run_here(order: Order, model: str | None) -> int:
-    settings = load_settings(model=model, **order.limits)
+    settings = load_settings(
+        model=model,
+        adapters=order.adapters,
+        allow_hosts=order.hosts,
+        allow_private_hosts=order.private_hosts,
+        **order.limits,
+    )
     if order.path is None:
         check_name(order.program, standard_inferlets())
     async with AsyncExitStack() as cleanup:

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from pie import __version__
+from pie.cli.adapters import AdapterOption, read_adapters
+from pie.cli.hosts import AllowHostOption, AllowPrivateHostOption
 from pie.cli.loop import run_async
 from pie.cli.options import load_settings
 from pie.cli.progress import BarProgress
@@ -40,7 +42,14 @@ def serve(
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of the driver [default: all cores].")] = None,
     pages: Annotated[int | None, typer.Option(help="Key-value pages [default: 4096].")] = None,
+    adapter: AdapterOption = None,
     instances: Annotated[int | None, typer.Option(help="Programs at once, at most [default: 2048].")] = None,
+    allow_host: AllowHostOption = None,
+    allow_private_host: AllowPrivateHostOption = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="Where programs' stored values live: durable, memory [default: durable]."),
+    ] = None,
     grace_seconds: Annotated[
         float | None, typer.Option(help="Time for running programs to end at shutdown [default: 5].")
     ] = None,
@@ -56,6 +65,10 @@ def serve(
 
     - `pie serve --port 9000 --model my-model`
 
+    - `pie serve --adapter french=./adapters/french` for programs that use `forward_with_adapter`
+
+    - `pie serve --allow-host "*.wikipedia.org"` lets programs talk to those hosts over HTTPS and HTTP
+
     - `PIE_API_KEY=secret pie serve --host 0.0.0.0` for other machines
 
     - `curl http://127.0.0.1:8642/readyz` tells whether it can start a program now, or why not
@@ -69,7 +82,11 @@ def serve(
         policy=policy,
         threads=threads,
         pages=pages,
+        adapters=read_adapters(adapter),
         instances=instances,
+        allow_hosts=allow_host,
+        allow_private_hosts=allow_private_host,
+        store=store,
         grace_seconds=grace_seconds,
     )
     run_async(serve_until_stopped(settings))
