@@ -1,25 +1,34 @@
 """A control layer on a fake driver, and short ways to say what a program does."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from pie.control import Control, ControlSettings, Session
 from pie.core.commands import (
     AllocEmbs,
     AllocPages,
+    AllocSlots,
     Command,
+    DecodeAhead,
+    EmbedSlots,
     EmbedText,
     ForkPages,
     Forward,
     FreeEmbs,
     FreePages,
     NextDist,
+    ReadSlots,
+    Sample,
+    SamplingSpec,
+    Score,
     Synchronize,
 )
 from pie.core.driver import DriverSpec
-from pie.core.ids import InstanceId, QueueId, Token, VirtualEmb, VirtualPage
+from pie.core.ids import InstanceId, QueueId, Token, VirtualEmb, VirtualPage, VirtualSlot
 from pie.core.passes import Pass
 from pie.core.programs import Limits
 from pie.testing import FakeDriver, FakeExecutor, ManualClock, Recorder, fake_model, fake_spec
+from pie.testing.recorder import RecordingListener
 
 PAGE_SIZE = 4
 
@@ -97,6 +106,39 @@ class Program:
     def synchronize(self, label: str, queue: QueueId | None = None) -> None:
         self.submit(Synchronize(), label, queue)
 
+    def alloc_slots(self, *slots: int) -> None:
+        self.submit(AllocSlots(slot_names(slots)))
+
+    def sample(self, emb: int, slot: int, **spec: Any) -> None:
+        self.submit(Sample(VirtualEmb(emb), SamplingSpec(**spec), VirtualSlot(slot), None))
+
+    def embed_slots(self, slots: Sequence[int], positions: Sequence[int], embs: Sequence[int]) -> None:
+        self.submit(EmbedSlots(slot_names(slots), positions, emb_names(embs)))
+
+    def read_slots(self, slots: Sequence[int], label: str, queue: QueueId | None = None) -> None:
+        self.submit(ReadSlots(slot_names(slots)), label, queue)
+
+    def score(self, embs: Sequence[int], targets: Sequence[int], label: str) -> None:
+        self.submit(Score(emb_names(embs), [Token(t) for t in targets]), label)
+
+    def decode(
+        self,
+        position: int,
+        pages: Sequence[int],
+        steps: int,
+        label: str,
+        stop: Sequence[int] = (),
+        **spec: Any,
+    ) -> RecordingListener:
+        """A run from the hidden state in emb 1 on, through emb 0; tokens go to where their position says."""
+        listener = self.world.recorder.listener(label)
+        command = DecodeAhead(
+            SamplingSpec(**spec), position, page_names(pages), position, VirtualEmb(0), VirtualEmb(1), steps,
+            [Token(t) for t in stop],
+        )  # fmt: skip
+        self.session.submit(self.queue, command, listener)
+        return listener
+
     def step(self, token: int, position: int, pages: Sequence[int], label: str) -> None:
         """One token into emb 0, stored at its place in `pages`, its distribution from emb 1."""
         self.embed([token], [position], [0])
@@ -148,6 +190,10 @@ class World:
     def free_embs(self) -> int:
         return self.control.statistics().models["fake"].embs.free
 
+    @property
+    def free_slots(self) -> int:
+        return self.control.statistics().models["fake"].slots.free
+
     def pump(self) -> None:
         self.control.pump()
         self.control.check_integrity()
@@ -171,8 +217,13 @@ def emb_names(embs: Sequence[int]) -> list[VirtualEmb]:
     return [VirtualEmb(emb) for emb in embs]
 
 
+def slot_names(slots: Sequence[int]) -> list[VirtualSlot]:
+    return [VirtualSlot(slot) for slot in slots]
+
+
 def all_back(session: Session, world: World) -> bool:
-    """Closes a session; whether every page and emb is free then."""
+    """Closes a session; whether every page, emb and slot is free then."""
     session.close()
     world.control.check_integrity()
-    return (world.free_pages, world.free_embs) == (world.spec.pages, world.spec.embs)
+    free = (world.free_pages, world.free_embs, world.free_slots)
+    return free == (world.spec.pages, world.spec.embs, world.spec.slots)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from pie.control.account import Account
 from pie.control.addresses import AddressSpace
@@ -10,6 +11,7 @@ from pie.control.dispatch import Dispatcher
 from pie.control.exports import Exports
 from pie.control.memory import Memory
 from pie.control.planner import Planner
+from pie.control.pool import Pool
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.statistics import ModelStatistics, PoolStatistics
@@ -110,10 +112,11 @@ class Lane:
         return sum(entry.commands for entry in entries if entry.queue is queue)
 
     def statistics(self) -> ModelStatistics:
-        pages, embs, traffic = self.memory.pages, self.memory.embs, self._dispatcher.traffic
+        traffic = self._dispatcher.traffic
         return ModelStatistics(
-            pages=PoolStatistics(pages.total, len(pages.free), pages.held, pages.swapped),
-            embs=PoolStatistics(embs.total, len(embs.free), embs.held, embs.swapped),
+            pages=_statistics(self.memory.pages),
+            embs=_statistics(self.memory.embs),
+            slots=_statistics(self.memory.slots),
             queues=len(self._queues),
             queued_commands=sum(len(queue.work) for queue in self._queues),
             passes_in_flight=len(self.planner.in_flight),
@@ -193,3 +196,7 @@ class Lane:
                 outcome.deliver()
             except Exception:  # one program's completion must not keep the others from theirs
                 _log.exception("a completion of queue %s raised", outcome.queue.name)
+
+
+def _statistics(pool: Pool[Any]) -> PoolStatistics:
+    return PoolStatistics(pool.total, len(pool.free), pool.held, pool.swapped)

@@ -41,6 +41,7 @@ class Planner:
         self._spec = spec
         self._desk = Desk(memory, self.outcomes, self.in_flight)
         self._policy = make_policy(settings)
+        self._most_passes = settings.passes_in_flight or self._policy.passes
         self._number = 0
         self._idle_since = 0.0
         self._busy_since = 0.0
@@ -63,7 +64,7 @@ class Planner:
         """A pass to send, the moment to ask again, or None. `runnable`: programs that can run just now."""
         if self._errands:
             self.run_errands(now)
-        if not self.waiting or len(self.in_flight) >= self._settings.passes_in_flight:
+        if not self.waiting or len(self.in_flight) >= self._most_passes:
             return None
         when = self._policy.send_at(self._outlook(now, runnable))
         if when > now:

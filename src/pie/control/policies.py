@@ -37,6 +37,8 @@ class Outlook(NamedTuple):
 class PolicyRule(Protocol):
     queues: int | None
     """How many queues one pass may serve; None: all."""
+    passes: int
+    """How many passes in flight suit it."""
 
     def send_at(self, outlook: Outlook) -> float:
         """The moment from which on a pass may be sent; one that has passed means now, infinity that something
@@ -48,6 +50,7 @@ class Eager:
     """Sends the commands of one queue as soon as there are any."""
 
     queues: int | None = 1
+    passes = 1
 
     def send_at(self, outlook: Outlook) -> float:
         return outlook.since
@@ -57,6 +60,7 @@ class KOnly:
     """Waits for K queues; with fewer programs than K, until the guard time has passed."""
 
     queues: int | None = None
+    passes = 1
 
     def __init__(self, k: int, guard_seconds: float) -> None:
         self._k = k
@@ -70,6 +74,7 @@ class TOnly:
     """Waits for a fixed time after the first command."""
 
     queues: int | None = None
+    passes = 1
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -87,6 +92,7 @@ class Adaptive:
     """
 
     queues: int | None = None
+    passes = 2
 
     def __init__(self, idle_share: float) -> None:
         self._idle_share = idle_share

@@ -20,8 +20,9 @@ class ControlSettings:
     share of the measured time of a pass."""
     fuse: bool = True
     """False: one kind of command a pass, as in the publication."""
-    passes_in_flight: int = 1
-    """Passes sent before the oldest of them has returned, at most."""
+    passes_in_flight: int | None = None
+    """Passes sent before the oldest of them has returned, at most. None: what suits the policy, 2 for adaptive
+    and 1 for the others, which take no account of what is under way."""
     max_batch_tokens: int = 2048
     """Input tokens of one pass. A single forward with more goes alone."""
     max_batch_dists: int = 512
@@ -33,6 +34,8 @@ class ControlSettings:
     """Of one program."""
     max_names: int = 1 << 16
     """Pages, and embeddings, of one program that may be allocated at once."""
+    max_matchers: int = 1024
+    """Of one program."""
     max_list: int = 1 << 16
     """Elements in one argument; runs in one mask."""
     max_queued_numbers: int = 1 << 20

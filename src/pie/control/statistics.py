@@ -15,6 +15,7 @@ class PoolStatistics:
 class ModelStatistics:
     pages: PoolStatistics
     embs: PoolStatistics
+    slots: PoolStatistics
     queues: int
     queued_commands: int
     """Not yet sent to the driver."""

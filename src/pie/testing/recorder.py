@@ -36,6 +36,19 @@ class RecordingCompletion:
         self._events.append(event)
 
 
+class RecordingListener(RecordingCompletion):
+    """A `core.commands.Listener`; `tokens` are those that it has heard of."""
+
+    def __init__(self, label: str, events: list[Recorded]) -> None:
+        super().__init__(label, events)
+        self.tokens: list[int] = []
+
+    def add(self, token: int) -> None:
+        if self._done:
+            raise RuntimeError(f"listener {self.label} heard of a token after its end")
+        self.tokens.append(token)
+
+
 class Recorder:
     """Makes completions and keeps what they were told, in order."""
 
@@ -44,6 +57,9 @@ class Recorder:
 
     def completion(self, label: str) -> RecordingCompletion:
         return RecordingCompletion(label, self.events)
+
+    def listener(self, label: str) -> RecordingListener:
+        return RecordingListener(label, self.events)
 
     @property
     def labels(self) -> list[str]:
