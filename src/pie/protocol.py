@@ -36,6 +36,10 @@ class LimitsBody(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields
     wall_seconds: Annotated[float, Meta(gt=0)] | None = None
     calls_in_flight: Annotated[int, Meta(ge=1)] | None = None
     message_bytes: Annotated[int, Meta(ge=1)] | None = None
+    pages: Annotated[int, Meta(ge=1)] | None = None
+    children: Annotated[int, Meta(ge=0)] | None = None
+    hosts: Annotated[list[Name], Meta(max_length=256)] | None = None
+    """Those of the server's allowed hosts that it may talk to, as patterns."""
 
 
 class LaunchBody(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

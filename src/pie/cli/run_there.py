@@ -27,13 +27,17 @@ class RemoteJob:
 async def run_there(order: Order, server: str, api_key: str | None) -> int:
     async with AsyncClient(server, api_key) as client:
         program = order.path or order.program
-        running = await client.launch(program, *order.args, limits=wire_limits(order.limits))
+        running = await client.launch(program, *order.args, limits=wire_limits(order))
         return await show_job(RemoteJob(running), order.read_input)
 
 
-def wire_limits(limits: dict[str, float]) -> dict[str, float] | None:
-    """The protocol counts memory in bytes."""
-    asked = dict(limits)
+def wire_limits(order: Order) -> dict[str, Any] | None:
+    """As the protocol names them; it counts memory in bytes."""
+    asked: dict[str, Any] = dict(order.limits)
     if "memory_mib" in asked:
         asked["memory_bytes"] = int(asked.pop("memory_mib")) << 20
+    if "page_limit" in asked:
+        asked["pages"] = asked.pop("page_limit")
+    if order.hosts is not None:
+        asked["hosts"] = order.hosts
     return asked or None

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pie.protocol import ErrorBody
 from pie.server.errors import error_response
-from pie.server.settings import ServerSettings
+from pie.server.settings import DEFAULT_TENANT, ServerSettings
 
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
 
@@ -33,28 +33,37 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app = app
-        self._key = settings.api_key
-        self._local_only = settings.api_key is None and is_loopback(settings.host)
+        self._tenants = [(key.encode(), tenant) for key, tenant in settings.tenants().items()]
+        self._local_only = not self._tenants and is_loopback(settings.host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(scope["path"], Headers(scope=scope))
+        headers = Headers(scope=scope)
+        tenant = self._tenant(headers)
+        refusal = self._refusal(scope["path"], headers, tenant)
         if refusal is None:
+            scope.setdefault("state", {})["tenant"] = tenant
             await self._app(scope, receive, send)
             return
         status, body = refusal
-        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-        await error_response(status, body, headers)(scope, receive, send)
+        ask = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+        await error_response(status, body, ask)(scope, receive, send)
 
-    def _refusal(self, path: str, headers: Headers) -> tuple[int, ErrorBody] | None:
+    def _tenant(self, headers: Headers) -> str | None:
+        """Whose key it is. Takes the same time for each wrong key."""
+        if not self._tenants:
+            return DEFAULT_TENANT
+        given = bearer(headers).encode()
+        found = [tenant for key, tenant in self._tenants if hmac.compare_digest(given, key)]
+        return found[0] if found else None
+
+    def _refusal(self, path: str, headers: Headers, tenant: str | None) -> tuple[int, ErrorBody] | None:
         if self._local_only and not names_this_machine(headers):
             message = "this server answers only programs of this machine"
             return 403, ErrorBody(message, "caller_error", None, "forbidden")
-        if self._key is None or path in OPEN_PATHS:
-            return None
-        if hmac.compare_digest(bearer(headers).encode(), self._key.encode()):
+        if tenant is not None or path in OPEN_PATHS:
             return None
         message = "this server needs its API key: send `Authorization: Bearer KEY`"
         return 401, ErrorBody(message, "caller_error", None, "unauthorized")

@@ -32,13 +32,13 @@ class Instances:
         application = self._service.launching()
         limit, stall = self._settings.body_bytes, self._settings.stall_seconds
         body = await read_json(request, LaunchBody, limit, stall)
-        instance = application.launch(to_launch(body, self._settings.limits))
+        instance = application.launch(to_launch(body, self._settings.limits, request.state.tenant))
         return JSONResponse({"id": instance.id}, 201, {"Location": f"/v1/instances/{instance.id}"})
 
     async def list(self, request: Request) -> Response:
-        """Running and recently finished ones."""
-        del request
-        rows = [describe(instance) for instance in self._service.application().instances()]
+        """Running and recently finished ones of the tenant."""
+        found = self._service.application().instances(request.state.tenant)
+        rows = [describe(instance) for instance in found]
         return answer({"instances": rows})
 
     async def show(self, request: Request) -> Response:
@@ -77,7 +77,7 @@ class Instances:
         return Response(status_code=202)
 
     def _find(self, request: Request) -> Instance:
-        return self._service.application().instance(request.path_params["id"])
+        return self._service.application().instance(request.path_params["id"], request.state.tenant)
 
 
 def describe(instance: Instance) -> InstanceBody:

@@ -12,8 +12,8 @@ from pie.protocol import LaunchBody, LimitsBody
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-def to_launch(body: LaunchBody, ceiling: Limits) -> Launch:
-    return Launch(to_program(body), tuple(body.args), to_limits(body.limits, ceiling))
+def to_launch(body: LaunchBody, ceiling: Limits, tenant: str) -> Launch:
+    return Launch(to_program(body), tuple(body.args), to_limits(body.limits, ceiling), tenant)
 
 
 def to_program(body: LaunchBody) -> Program:
@@ -30,8 +30,10 @@ def to_limits(asked: LimitsBody | None, ceiling: Limits) -> Limits:
     if asked is None:
         return ceiling
     given = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not None}
+    if "hosts" in given:
+        given["hosts"] = tuple(given["hosts"])
     for name, value in given.items():
-        if value > getattr(ceiling, name):
+        if name != "hosts" and value > getattr(ceiling, name):
             most = getattr(ceiling, name)
             raise InvalidArgument(f"limits.{name} is {value:g}; this server gives at most {most:g}")
     return replace(ceiling, **given)

@@ -38,7 +38,7 @@ def bind(settings: ServerSettings) -> socket.socket:
 
 
 def check_address(settings: ServerSettings) -> None:
-    if is_loopback(settings.host) or settings.api_key or settings.insecure:
+    if is_loopback(settings.host) or settings.tenants() or settings.insecure:
         return
     raise InvalidArgument(
         f"others can reach {settings.host}: set an API key (--api-key or PIE_API_KEY), or say --insecure"

@@ -27,6 +27,7 @@ from pie.server.frames import to_frame
 from pie.server.launches import to_launch
 from pie.server.outbox import Outbox
 from pie.server.service import Service
+from pie.server.settings import DEFAULT_TENANT
 
 UNSUPPORTED, SLOW = 1003, 1008
 
@@ -45,9 +46,10 @@ class Launched:
 class Session:
     """Decodes operations and relays events. Knows no socket: messages come in and go out as bytes."""
 
-    def __init__(self, service: Service, outbox: Outbox) -> None:
+    def __init__(self, service: Service, outbox: Outbox, tenant: str = DEFAULT_TENANT) -> None:
         self._service = service
         self._outbox = outbox
+        self._tenant = tenant
         self._launched: dict[int, Launched] = {}
         self._decode = msgspec.msgpack.Decoder(list[Operation]).decode
         self._decode_one = msgspec.msgpack.Decoder(Operation).decode
@@ -92,7 +94,8 @@ class Session:
         if operation.ref in self._launched:
             raise InvalidArgument(f"ref {operation.ref} names a launch that still runs")
         application = self._service.launching()
-        instance = application.launch(to_launch(operation, self._service.settings.limits))
+        launch = to_launch(operation, self._service.settings.limits, self._tenant)
+        instance = application.launch(launch)
         relay = asyncio.create_task(self._relay(operation.ref, instance))
         self._launched[operation.ref] = Launched(instance, operation.detach, relay)
 
@@ -111,7 +114,7 @@ class Session:
 
     def _find(self, ref: int | None, id: str | None) -> Instance:
         if id is not None:
-            return self._service.application().instance(id)
+            return self._service.application().instance(id, self._tenant)
         if ref is None or ref not in self._launched:
             raise NotFound(f"no launch with ref {ref} runs in this session")
         return self._launched[ref].instance
@@ -153,7 +156,7 @@ class SessionRoute:
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
         settings = self._service.settings
         outbox = Outbox(settings.outbox_bytes, settings.stall_seconds)
-        session = Session(self._service, outbox)
+        session = Session(self._service, outbox, scope["state"]["tenant"])
         sender = asyncio.create_task(send_frames(outbox, send))
         reader = asyncio.create_task(read_operations(session, receive, send))
         try:

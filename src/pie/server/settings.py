@@ -1,8 +1,11 @@
 """What the server room needs to know."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pie.core.programs import Limits
+
+DEFAULT_TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +15,9 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 8642
     api_key: str | None = None
+    """Stands for the tenant "default"."""
+    api_keys: Mapping[str, str] = field(default_factory=dict)
+    """More keys, each with its tenant."""
     insecure: bool = False
     limits: Limits = field(default_factory=Limits)
     """What a launch gets when it asks for nothing, and the most it may ask for."""
@@ -25,3 +31,7 @@ class ServerSettings:
     stall_seconds: float = 30.0
     """A client that neither sends what it announced nor takes what it asked for, for so long, is gone."""
     ping_seconds: float = 15.0
+
+    def tenants(self) -> dict[str, str]:
+        """Tenants by key; empty where no key is needed."""
+        return {**self.api_keys, **({} if self.api_key is None else {self.api_key: DEFAULT_TENANT})}

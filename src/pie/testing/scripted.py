@@ -124,13 +124,14 @@ class ScriptedApplication:
         self.uploads.append(wasm)
         return "0" * 64
 
-    def instance(self, id: str) -> ScriptedInstance:
-        if id not in self._instances:
+    def instance(self, id: str, tenant: str | None = None) -> ScriptedInstance:
+        found = self._instances.get(id)
+        if found is None or tenant not in (None, found.launch.tenant):
             raise NotFound(f"no instance {id}")
-        return self._instances[id]
+        return found
 
-    def instances(self) -> list[ScriptedInstance]:
-        return list(self._instances.values())
+    def instances(self, tenant: str | None = None) -> list[ScriptedInstance]:
+        return [each for each in self._instances.values() if tenant in (None, each.launch.tenant)]
 
     def standard(self) -> list[str]:
         return sorted(self.scripts)
