@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from pie.core.grammar import GRAMMAR_KINDS, GrammarKind, MatcherOp, MatcherQuestion
-from pie.core.passes import FaultKind, Pass
+from pie.core.passes import FaultKind, Pass, RowFault
 from pie.inference.matchers import MatcherTable
 from pie.models.grammar import GrammarVocabulary
 
 STOP, OTHER_STOP = 256, 257
 SIZE = 260
 WORDS = {258: b"true", 259: b"tr"}
-LOAD, NEW, FORK, ADVANCE, ROLLBACK, DROP = MatcherOp
+LOAD, NEW, FORK, ADVANCE, ROLLBACK = MatcherOp
 
 
 def vocabulary(step_fuel: int = 100_000) -> GrammarVocabulary:
@@ -50,9 +50,11 @@ def allowed(table: MatcherTable, matcher: int = 0) -> set[int]:
 
 
 def ask(table: MatcherTable, matcher: int, question: MatcherQuestion) -> list[int]:
-    answers, starts, faults = table.answer(Pass(1, matcher_reads=array("i", (matcher, question))))
-    assert not faults and list(starts) == [0, len(answers)]
-    return list(answers)
+    faults: list[RowFault] = []
+    columns = table.answer(Pass(1, matcher_reads=array("i", (matcher, question))), faults)
+    answers = list(columns["matcher_answers"])
+    assert not faults and list(columns["matcher_answer_starts"]) == [0, len(answers)]
+    return answers
 
 
 def advance(table: MatcherTable, *tokens: int, matcher: int = 0) -> list[tuple[int, str]]:
@@ -165,7 +167,7 @@ def test_a_matcher_out_of_fuel_is_lost_alone() -> None:
 
 def test_a_dropped_matcher_is_gone(table: MatcherTable) -> None:
     begin(table, "a")
-    assert not run(table, (DROP, 0, 0, ()))
+    table.run(Pass(1, matcher_drops=array("i", (0,))))
     assert len(table) == 0 and table.masks([0])[1] == {0: "the matcher could not be made"}
 
 

@@ -6,13 +6,16 @@ from typing import Any
 from pie.control.addresses import NameTable
 from pie.control.columns import Columns
 from pie.control.conflicts import Touched
+from pie.control.faults import Fallible, Fallibles
 from pie.control.leases import Absence, Lease, P, V
 from pie.control.memory import Memory
 from pie.control.pool import Pool
+from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.ticket import DistTicket, Entry, Question, SampleTicket, Ticket
 from pie.control.work import DecodeWork, DriverWork
 from pie.core.driver import DriverSpec
+from pie.core.passes import FaultKind
 
 Placer = Callable[["Batch", Entry, Any], bool]
 """Whether a command rides along; if not, it has changed nothing and its queue's prefix ends here.
@@ -45,6 +48,8 @@ class Batch:
         self.samples: list[SampleTicket] = []
         self.questions: list[Question] = []
         """To be answered when the pass has returned."""
+        self._fallible: Fallibles = {}
+        self._dropped = len(memory.dropped)
         self._placers = placers
         self._entries: list[Entry] = []
         self._only: type[DriverWork] | None = None
@@ -93,7 +98,14 @@ class Batch:
         self.memory.give(pool, table, missing, self.now)
         return True
 
+    def may_fail(self, kind: FaultKind, row: int, queue: CommandQueue, lease: Lease[Any, Any]) -> None:
+        """Called before what a row asks for is noted: the command may fail alone, because of `lease`."""
+        counts = len(self.dists), len(self.samples), len(self.questions)
+        self._fallible[kind, row] = Fallible(queue, lease, *counts)
+
     def finish(self) -> Ticket:
+        self.columns.matcher_drops += self.memory.dropped[: self._dropped]
+        del self.memory.dropped[: self._dropped]
         return Ticket(
             self.columns.finish(self.number),
             self._entries,
@@ -101,4 +113,5 @@ class Batch:
             self.samples,
             self.questions,
             self.touched.written(),
+            fallible=self._fallible,
         )

@@ -7,7 +7,14 @@ command, by its class: those for the commands of a trait stand in a file of thei
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from pie.control import checks_exports, checks_forward, checks_pages, checks_slots, checks_stats
+from pie.control import (
+    checks_exports,
+    checks_forward,
+    checks_matchers,
+    checks_pages,
+    checks_slots,
+    checks_stats,
+)
 from pie.control.addresses import AddressSpace
 from pie.control.bounds import Bounds, Check
 from pie.control.exports import Exports
@@ -23,6 +30,7 @@ CHECKS: Mapping[type, Check] = MappingProxyType({
     **checks_forward.CHECKS,
     **checks_slots.CHECKS,
     **checks_stats.CHECKS,
+    **checks_matchers.CHECKS,
 })
 
 

@@ -30,6 +30,7 @@ class Columns:
         self.masked: list[int] = []
         self.mask_runs: list[int] = []
         self.mask_starts: list[int] = [0]
+        self.matcher_drops: list[int] = []
         self.matcher_ops: list[int] = []
         self.matcher_data: list[int] = []
         self.grammar_texts: list[str] = []

@@ -26,7 +26,13 @@ earlier one:
     *   one and the same forward may read and write a page.
     **  one and the same sample may count its slot's old token and replace it.
 
-Embeds read slots, and penalties count them, as they were before the pass. A matcher moves once in a pass.
+Embeds read slots, and penalties count them, as they were before the pass.
+
+    matcher: earlier ↓  later →   operation   forked from   dist   sample   question
+    operation, or forked from        yes          yes        yes     yes       yes
+    dist looks at it                 no           yes        yes     yes       yes
+    sample moves it                  no           no         no      no        yes
+    question                         no           yes        yes     no        yes
 
 A write to a page that others share is a copy *from* it, to a page of its own; what follows then happens to
 a page that nobody else knows. Places freed while a pass is built are not given away within it. So all that
@@ -44,7 +50,8 @@ class Touched:
     """What the commands of a pass do to physical places; answers the table above."""
 
     __slots__ = (
-        "embs", "embs_embedded", "embs_produced", "embs_scored", "matchers_moved",
+        "embs", "embs_embedded", "embs_produced", "embs_scored", "matchers_asked", "matchers_changed",
+        "matchers_looked", "matchers_moved",
         "pages_changed", "pages_masked", "pages_read", "pages_written", "slots_sampled", "slots_seen",
     )  # fmt: skip
 
@@ -65,8 +72,13 @@ class Touched:
         self.slots_sampled: set[PhysicalSlot] = set()
         self.slots_seen: set[PhysicalSlot] = set()
         """By penalties."""
+        self.matchers_changed: set[PhysicalMatcher] = set()
+        """By operations."""
+        self.matchers_looked: set[PhysicalMatcher] = set()
+        """By distributions."""
         self.matchers_moved: set[PhysicalMatcher] = set()
         """By samples."""
+        self.matchers_asked: set[PhysicalMatcher] = set()
 
     def embed(self, places: Sequence[PhysicalEmb]) -> None:
         self.embs.update(places)
@@ -82,7 +94,15 @@ class Touched:
             "pages": self.pages_changed | self.pages_written,
             "embs": self.embs_embedded | self.embs_produced,
             "slots": self.slots_sampled,
+            "matchers": self.matchers_changed | self.matchers_moved,
         }
+
+    def may_operate(self, matcher: PhysicalMatcher) -> bool:
+        return (
+            matcher not in self.matchers_looked
+            and matcher not in self.matchers_moved
+            and matcher not in self.matchers_asked
+        )
 
     def may_copy_from(self, page: PhysicalPage) -> bool:
         return page not in self.pages_written and page not in self.pages_masked

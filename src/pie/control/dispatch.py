@@ -1,5 +1,6 @@
 """Results of passes become answers to programs."""
 
+from pie.control.faults import Refusal, are_known, find_refusals
 from pie.control.memory import Memory
 from pie.control.outcomes import Outcome, StepOutcome
 from pie.control.planner import Planner
@@ -30,11 +31,13 @@ class Dispatcher:
             self.fail(InternalError(f"the model failed in pass {result.number}: {result.error}"), now)
             return
         ticket = in_flight[0]
-        if not fits(ticket.work, result):
+        if not (fits(ticket.work, result) and are_known(ticket.fallible, result)):
             self.fail(InternalError(f"the driver's answer to pass {result.number} has the wrong shape"), now)
             return
         in_flight.popleft()
         self._charge(ticket, result.seconds)
+        if result.fault_rows:
+            self._refuse_rows(ticket, result, now)
         self._take_samples(ticket, result)
         self._answer(ticket, result)
         self._planner.returned(ticket, result.seconds, now)
@@ -69,11 +72,29 @@ class Dispatcher:
             if entry.epoch == entry.queue.epoch and not entry.queue.closed:
                 self._planner.poison(entry.queue, error, now)
 
+    def _refuse_rows(self, ticket: Ticket, result: PassResult, now: float) -> None:
+        """Some commands failed alone. Their queues are poisoned; what these have asked since fails too."""
+        found = find_refusals(ticket.fallible, result)
+        for queue, refusal in found.items():
+            ticket.refused.setdefault(queue, refusal)
+        for entry in ticket.entries:
+            queue = entry.queue
+            if queue in found:
+                for later in self._planner.in_flight:
+                    if any(other.queue is queue and other.epoch == entry.epoch for other in later.entries):
+                        later.refused.setdefault(queue, Refusal(found[queue].error))
+                if entry.epoch == queue.epoch and not queue.closed:
+                    self._planner.poison(queue, found[queue].error, now)
+
     def _take_samples(self, ticket: Ticket, result: PassResult) -> None:
-        for (queue, sampled, run), token in zip(ticket.samples, result.sampled, strict=True):
+        for i, ((queue, sampled, run), token) in enumerate(zip(ticket.samples, result.sampled, strict=True)):
             sampled.token = token
             if run is not None and not run.over:
-                self._advance(queue, run, token)
+                refusal = ticket.refused.get(queue)
+                if refusal is not None and i >= refusal.samples:
+                    self._planner.fail_run(queue, run, refusal.error)
+                else:
+                    self._advance(queue, run, token)
 
     def _advance(self, queue: CommandQueue, run: DecodeWork, token: int) -> None:
         """A run has its next token."""
@@ -97,12 +118,19 @@ class Dispatcher:
             if wanted:
                 facts = dict(zip(wanted, chosen[scored : scored + len(wanted)], strict=True))
                 scored += len(wanted)
-            if completion is not None:
+            refusal = ticket.refused.get(queue)
+            if completion is not None and refusal is not None and i >= refusal.dists:
+                outcomes.append(Outcome(queue, completion, None, refusal.error))
+            elif completion is not None:
                 row = slice(starts[i], starts[i + 1])
                 dist = Dist(tokens[row], probs[row], facts, entropies[i], logits[i])
                 outcomes.append(Outcome(queue, completion, dist, None))
-        for queue, completion, read in ticket.questions:
-            outcomes.append(Outcome(queue, completion, read(result), None))
+        for i, (queue, completion, read) in enumerate(ticket.questions):
+            refusal = ticket.refused.get(queue)
+            if refusal is not None and i >= refusal.questions:
+                outcomes.append(Outcome(queue, completion, None, refusal.error))
+            else:
+                outcomes.append(Outcome(queue, completion, read(result), None))
 
     def _charge(self, ticket: Ticket, seconds: float) -> None:
         """Each program's share of the pass, by its input tokens and distributions."""

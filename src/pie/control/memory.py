@@ -7,6 +7,7 @@ from pie.control.addresses import AddressSpace, NameTable
 from pie.control.leases import Absence, Kind, Lease, P, PageLease, V
 from pie.control.pool import Pool
 from pie.control.sampled import Sampled
+from pie.control.shelf import GrammarShelf
 from pie.core.driver import DriverSpec
 from pie.core.errors import InternalError
 from pie.core.ids import PhysicalEmb, PhysicalMatcher, PhysicalPage, PhysicalSlot
@@ -30,6 +31,9 @@ class Memory:
             "slots": self.slots,
             "matchers": self.matchers,
         }
+        self.shelf = GrammarShelf(spec.grammars)
+        self.dropped: list[PhysicalMatcher] = []
+        """Needed no more; the driver is told with the next pass."""
         self.sampled: dict[PhysicalSlot, Sampled] = {}
         """What was last put into each slot."""
         self.spaces: dict[AddressSpace, None] = {}
@@ -98,6 +102,7 @@ class Memory:
 
     def lose(self, written: Mapping[Kind, set[Any]], now: float) -> None:
         """Contents that nobody can trust any more: all who share them lose them. Rare, so it searches."""
+        self.shelf.clear()
         for space in self.spaces:
             for kind, places in written.items():
                 living = space.tables[kind].living() if places else []
@@ -106,6 +111,7 @@ class Memory:
                 )
 
     def lose_all(self, now: float) -> None:
+        self.shelf.clear()
         for space in self.spaces:
             for kind, table in space.tables.items():
                 held = [lease for lease in table.living() if lease.physical is not None]
@@ -137,5 +143,7 @@ class Memory:
             if lease.physical is not None:
                 pool.release(lease.physical)
                 count += 1
+                if kind == "matchers":
+                    self.dropped.append(lease.physical)
             lease.vanish(absence)
         space.tables[kind].held.change(-count, now)

@@ -10,6 +10,7 @@ from typing import Any
 from pie.control import (
     placing_decode,
     placing_forward,
+    placing_matchers,
     placing_pages,
     placing_score,
     placing_slots,
@@ -23,5 +24,6 @@ PLACERS: Mapping[type[Any], Placer] = MappingProxyType({
     **placing_slots.PLACERS,
     **placing_decode.PLACERS,
     **placing_score.PLACERS,
+    **placing_matchers.PLACERS,
     **placing_stats.PLACERS,
 })

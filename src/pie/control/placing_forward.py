@@ -8,6 +8,7 @@ from pie.control.addresses import AddressSpace
 from pie.control.batch import Batch, Placer
 from pie.control.claims import Claims
 from pie.control.leases import Absence, EmbLease, all_held
+from pie.control.matchers import look, may_look
 from pie.control.ticket import DistTicket, Entry
 from pie.control.work import DistWork, EmbedWork, ForwardWork
 from pie.core.ids import PhysicalEmb, PhysicalPage
@@ -50,10 +51,12 @@ def find_state(batch: Batch, emb: EmbLease, rows: int = 1) -> PhysicalEmb | None
 
 
 def place_dist(batch: Batch, entry: Entry, work: DistWork) -> bool:
-    place = find_state(batch, work.emb)
-    if place is None:
+    place, matcher = find_state(batch, work.emb), may_look(batch, work.matcher)
+    if place is None or matcher is None:
         return False
+    look(batch, entry, work.matcher)
     columns = batch.columns
+    columns.dist_matchers.append(matcher)
     columns.dist_slots.append(place)
     columns.dist_top_k.append(work.top_k)
     columns.dist_tokens += work.tokens

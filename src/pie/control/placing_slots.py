@@ -6,13 +6,12 @@ from typing import Any
 
 from pie.control.batch import Batch, Placer
 from pie.control.leases import SlotLease, all_held
+from pie.control.matchers import may_take, take
 from pie.control.placing_forward import find_state, find_targets
 from pie.control.sampled import Sampled
 from pie.control.ticket import Entry, SampleTicket
 from pie.control.work import EmbedSlotsWork, SampleWork
-from pie.core.ids import PhysicalMatcher, PhysicalSlot
-
-NO_MATCHER = PhysicalMatcher(-1)
+from pie.core.ids import PhysicalSlot
 
 
 def place_embed_slots(batch: Batch, entry: Entry, work: EmbedSlotsWork) -> bool:
@@ -42,11 +41,12 @@ def find_sources(batch: Batch, slots: list[SlotLease]) -> list[PhysicalSlot] | N
 def place_sample(batch: Batch, entry: Entry, work: SampleWork) -> bool:
     state = find_state(batch, work.emb)
     seen = find_sources(batch, work.seen_slots)
-    matcher = _find_matcher(batch, work)
+    matcher = may_take(batch, work.matcher)
     if state is None or seen is None or matcher is None or not _may_take(batch, entry, work.slot):
         return False
     slot = work.slot.physical
     if slot is not None:
+        take(batch, entry, work.matcher)
         _add(batch, entry, work, slot)
         columns = batch.columns
         columns.sample_embs.append(state)
@@ -55,19 +55,7 @@ def place_sample(batch: Batch, entry: Entry, work: SampleWork) -> bool:
         columns.seen_slot_starts.append(len(columns.seen_slots))
         batch.touched.slots_seen.update(seen)
         batch.touched.score(state)
-        if matcher != NO_MATCHER:
-            batch.touched.matchers_moved.add(matcher)
     return True
-
-
-def _find_matcher(batch: Batch, work: SampleWork) -> PhysicalMatcher | None:
-    """None where the pass moves it already."""
-    if work.matcher is None:
-        return NO_MATCHER
-    matcher = work.matcher.physical
-    if matcher is None:
-        raise work.matcher.unreadable()
-    return None if matcher in batch.touched.matchers_moved else matcher
 
 
 def _may_take(batch: Batch, entry: Entry, slot: SlotLease) -> bool:

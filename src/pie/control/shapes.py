@@ -14,6 +14,8 @@ def fits(work: Pass, result: PassResult) -> bool:
         and len(result.score_logprobs) == len(work.score_slots)
         and len(result.attention) == sum(pages + 1 for pages in watched_pages(work))
         and len(result.sampled) == len(work.sample_slots)
+        and 2 * len(result.matcher_answer_starts) - 2 == len(work.matcher_reads)
+        and len(result.matcher_answers) == result.matcher_answer_starts[-1]
     )
 
 

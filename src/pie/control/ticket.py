@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pie.control.faults import Fallibles, Refusal
 from pie.control.leases import Kind
 from pie.control.queue import CommandQueue
 from pie.control.sampled import Sampled
@@ -63,6 +64,9 @@ class Ticket:
     questions: list[Question]
     written: Mapping[Kind, set[Any]] = field(default_factory=dict)
     """Places whose contents are unknown when the pass fails."""
+    fallible: Fallibles = field(default_factory=dict)
+    refused: dict[CommandQueue, Refusal] = field(default_factory=dict)
+    """Queues of which a command has failed alone."""
     seconds: float = 0.0
     """What it should take."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pie.control.exports import Export
 from pie.control.leases import EmbLease, Kind, Lease, MatcherLease, PageLease, SlotLease
+from pie.control.matcher_work import AskMatcherWork, MatcherWork
 from pie.core.commands import Completion, Listener, Span
 from pie.core.ids import Token
 
@@ -177,8 +178,8 @@ class StatsWork:
 
 DriverWork = (
     CopyWork | MaskWork | EmbedWork | ForwardWork | DistWork | EmbedSlotsWork | SampleWork | DecodeWork
-    | ScoreWork | StatsWork
+    | ScoreWork | StatsWork | MatcherWork
 )
 Work = DriverWork | Bookkeeping
-Asking = SyncWork | DistWork | ReadSlotsWork | ScoreWork | DecodeWork | StatsWork
+Asking = SyncWork | DistWork | ReadSlotsWork | ScoreWork | DecodeWork | StatsWork | AskMatcherWork
 """Work with a `completion`."""

@@ -205,7 +205,8 @@ class AdvanceMatcher(NamedTuple):
 
 class RollbackMatcher(NamedTuple):
     matcher: VirtualMatcher
-    count: int
+    length: int
+    """Tokens to take back."""
 
 
 class ReadMatcher(NamedTuple):

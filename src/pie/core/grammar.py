@@ -40,8 +40,6 @@ class MatcherOp(IntEnum):
     """Matcher `target` moves on by the next tokens of `matcher_data`."""
     ROLLBACK = 4
     """Matcher `target` takes back `other` tokens."""
-    DROP = 5
-    """Matcher `target` is needed no more."""
 
 
 class MatcherQuestion(IntEnum):

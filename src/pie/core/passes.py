@@ -96,6 +96,8 @@ class Pass:
     watched: "array[int]" = field(default_factory=ints)
     """Segments (ascending indices) whose attention is measured. They bring no mask and store nothing."""
 
+    matcher_drops: "array[int]" = field(default_factory=ints)
+    """Matchers that are needed no more; before all else that concerns matchers."""
     matcher_ops: "array[int]" = field(default_factory=ints)
     """Rows of four, executed one after the other before all that uses a matcher: what to do (`MatcherOp`),
     target, other, and how many tokens of `matcher_data` belong to it."""

@@ -15,6 +15,8 @@ def matcher_faults(work: Pass, spec: DriverSpec) -> Iterator[str]:
     """What is wrong, in words."""
     if work.matcher_ops or work.grammar_texts or work.matcher_data:
         yield from op_faults(work, spec)
+    if work.matcher_drops and not 0 <= min(work.matcher_drops) <= max(work.matcher_drops) < spec.matchers:
+        yield f"matcher_drops: one is not between 0 and {spec.matchers - 1}"
     if work.matcher_reads:
         yield from read_faults(work.matcher_reads, spec)
     if work.dist_matchers:

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import llguidance
 import numpy as np
@@ -43,6 +44,8 @@ class MatcherTable:
 
     def run(self, work: Pass) -> list[RowFault]:
         """The operations of a pass, one after the other; one that fails stops nobody else."""
+        for matcher in work.matcher_drops:
+            self._matchers.pop(matcher, None)
         faults: list[RowFault] = []
         texts, start = iter(work.grammar_texts), 0
         for row in range(len(work.matcher_ops) // 4):
@@ -76,10 +79,9 @@ class MatcherTable:
             return str(fault)
         return ""
 
-    def answer(self, work: Pass) -> tuple["array[int]", "array[int]", list[RowFault]]:
-        """Answers to the pass's `matcher_reads`, one after the other, where each begins, and the faults."""
+    def answer(self, work: Pass, faults: list[RowFault]) -> dict[str, Any]:
+        """The columns of `PassResult` that answer `matcher_reads`; `faults` gets those that failed alone."""
         answers, starts = array("i"), array("i", (0,))
-        faults: list[RowFault] = []
         for row in range(len(work.matcher_reads) // 2):
             matcher, question = work.matcher_reads[2 * row : 2 * row + 2]
             try:
@@ -87,7 +89,7 @@ class MatcherTable:
             except MatcherFault as fault:
                 faults.append(RowFault(FaultKind.MATCHER_READ, row, str(fault)))
             starts.append(len(answers))
-        return answers, starts, faults
+        return {"matcher_answers": answers, "matcher_answer_starts": starts}
 
     def _run(self, what: MatcherOp, target: int, other: int, tokens: Sequence[int]) -> None:
         match what:
@@ -101,8 +103,6 @@ class MatcherTable:
                 self._find(target).advance(tokens)
             case MatcherOp.ROLLBACK:
                 self._find(target).rollback(other)
-            case MatcherOp.DROP:
-                self._matchers.pop(target, None)
 
     def _compile(self, kind: GrammarKind, text: str) -> Place:
         try:

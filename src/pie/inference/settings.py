@@ -1,6 +1,7 @@
 """What the operator decides about a driver."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +12,17 @@ class InferenceSettings:
     embs: int = 32768
     slots: int = 16384
     """Token slots."""
+    matchers: int = 4096
+    """Places in grammars."""
+    grammars: int = 64
+    """Different grammars that are kept; each may take up to some 60 MB, most take one."""
     threads: int = 2
-    precision: str = "fp32"
+    precision: str = "auto"
+    """`auto`, `int4`, `int8`, `fp32` or `bf16`."""
+    kernels: Literal["auto", "torch"] = "auto"
+    """`torch` does without the compiled kernels."""
+    kernels_folder: str = ""
+    """Where compiled kernels are kept; empty: `PIE_HOME/kernels`."""
     device: str = "cpu"
     adapters: tuple[tuple[str, str], ...] = ()
     """LoRA adapters: the name that programs use, and PEFT's folder."""

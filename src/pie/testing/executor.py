@@ -2,17 +2,20 @@
 
 from array import array
 from collections.abc import Callable, Container, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from pie.core.driver import DriverSpec
-from pie.core.passes import Pass, PassResult
+from pie.core.passes import FaultKind, Pass, PassResult, RowFault, fault_columns
 from pie.inference.checks import Contents, find_fault
+from pie.inference.checks_matchers import matcher_faults
 from pie.inference.columns import Bools, Ints, columns_of
+from pie.inference.matchers import MatcherTable
 from pie.testing.attention import Attention, ByMask, ByPosition, even_shares
 from pie.testing.draws import Draws
+from pie.testing.grammar import fake_vocabulary
+from pie.testing.masked import MaskedScores
 from pie.testing.page import FakePage
 from pie.testing.scores import BEST_LOGIT, HashedScores, Scores
 from pie.testing.tokens import FakeToken, embed, first_key, hidden, second_key, through
@@ -28,7 +31,9 @@ class FakeExecutor:
     def __init__(self, spec: DriverSpec, scores: Scores | None = None) -> None:
         self._spec = spec
         self._scores = scores or HashedScores(spec.vocabulary_size)
-        self._draws = Draws(self._scores, spec.vocabulary_size)
+        size = spec.vocabulary_size
+        self._matchers = MatcherTable(lambda: fake_vocabulary(size), size)
+        self._draws = Draws(self._scores, size, self._matchers)
         self.clear()
 
     @property
@@ -42,16 +47,20 @@ class FakeExecutor:
         """Value and position of each written embedding slot."""
         self.tokens: dict[int, int] = {}
         """What was sampled into token slots."""
+        self._matchers.clear()
 
     def execute(self, work: Pass) -> PassResult:
         try:
             contents = Contents(written_in(self.slots), written_in(self.tokens))
             fault = find_fault(columns_of(work), self._spec, contents)
+            fault = fault or next(matcher_faults(work, self._spec), "")
             if fault:
                 raise ValueError(fault)
+            faults = self._matchers.run(work)
             self._prepare(work)
             attention = self._forward(work)
-            return replace(self._answer(work), attention=attention)
+            found = self._answer(work, faults) | self._matchers.answer(work, faults)
+            return PassResult(work.number, 0.0, attention=attention, **found, **fault_columns(faults))
         except (LookupError, ValueError) as error:
             return PassResult(work.number, 0.0, error=f"{type(error).__name__}: {error}")
 
@@ -118,29 +127,38 @@ class FakeExecutor:
         start, end = work.read_starts[segment], work.read_starts[segment + 1]
         return [(self.pages[page], written.get(page, set())) for page in work.read_pages[start:end]]
 
-    def _answer(self, work: Pass) -> PassResult:
-        sampled, faults = self._draws.draw(work, self.slots, self.tokens)
+    def _answer(self, work: Pass, faults: list[RowFault]) -> dict[str, Any]:
+        """Columns of the result; `faults` gets those that failed alone."""
+        distributions = self._distributions(work, faults)
+        sampled, failed = self._draws.draw(work, self.slots, self.tokens)
         self.tokens.update(zip(work.sample_slots, sampled, strict=True))
-        return PassResult(
-            work.number,
-            0.0,
-            **self._distributions(work),
-            score_logprobs=array("f", self._logprobs(work)),
-            sampled=array("i", sampled),
-            fault_rows=array("i", [number for fault in faults for number in fault[:2]]),
-            fault_texts=[fault.message for fault in faults],
-        )
+        faults += failed
+        return {
+            **distributions,
+            "score_logprobs": array("f", self._logprobs(work)),
+            "sampled": array("i", sampled),
+        }
 
     def _logprobs(self, work: Pass) -> list[float]:
         rows = zip(work.score_slots, work.score_targets, strict=True)
         return [self._scores.logprob(self.slots[slot][0], target) for slot, target in rows]
 
-    def _distributions(self, work: Pass) -> dict[str, Any]:
-        scores = self._scores
+    def _scores_of(self, work: Pass, row: int, faults: list[RowFault]) -> Scores:
+        """What a distribution of the pass is read from."""
+        matcher = work.dist_matchers[row] if work.dist_matchers else -1
+        if matcher < 0:
+            return self._scores
+        bits, failed = self._matchers.masks([matcher])
+        faults += [RowFault(FaultKind.DIST, row, why) for why in failed.values()]
+        size = self._spec.vocabulary_size
+        allowed = np.unpackbits(bits[0], count=size, bitorder="little").view(np.bool_)
+        return MaskedScores(self._scores, allowed)
+
+    def _distributions(self, work: Pass, faults: list[RowFault]) -> dict[str, Any]:
         top_tokens, top_probs = array("i"), array("f")
         starts, chosen, entropies = array("i", (0,)), array("f"), array("f")
         for i, (slot, top_k) in enumerate(zip(work.dist_slots, work.dist_top_k, strict=True)):
-            state = self.slots[slot][0]
+            state, scores = self.slots[slot][0], self._scores_of(work, i, faults)
             tokens, probs = scores.top(state, top_k)
             top_tokens += tokens
             top_probs += probs

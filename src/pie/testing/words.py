@@ -12,12 +12,16 @@ def fake_spec(
     context: int = 4096,
     adapters: tuple[str, ...] = (),
     slots: int = 64,
+    matchers: int = 64,
+    grammars: int = 4,
 ) -> DriverSpec:
     return DriverSpec(
         page_size=page_size,
         pages=pages,
         embs=embs,
         slots=slots,
+        matchers=matchers,
+        grammars=grammars,
         vocabulary_size=vocabulary,
         context_length=context,
         precision="none",

@@ -5,6 +5,7 @@ cost more than all the rest.
 """
 
 from array import array
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,21 @@ class NotFinite(ArithmeticError):
     """The model's logits hold NaN or infinity."""
 
 
-def distributions(work: Columns, model: Llama, embs: EmbStorage) -> dict[str, Any]:
+Restrict = Callable[[int, torch.Tensor], None]
+"""Changes the logits ([vocabulary, some distributions]) of those from a row of the pass on."""
+
+
+def distributions(
+    work: Columns, model: Llama, embs: EmbStorage, restrict: Restrict | None = None
+) -> dict[str, Any]:
     """The columns of `PassResult` that they fill. Raises `NotFinite`."""
     answers = Answers(work)
     for first in range(0, len(work.dist_slots), AT_ONCE):
         slots = work.dist_slots[first : first + AT_ONCE]
-        answers.fill(first, Scores(model.logits(embs.read(slots))))
+        logits = model.logits(embs.read(slots))
+        if restrict is not None:
+            restrict(first, logits)
+        answers.fill(first, Scores(logits))
     return answers.columns()
 
 
