@@ -17,7 +17,9 @@ from pie.models.tiny import TINY, write_tiny_llama
 from pie.models.tiny_adapter import TinyAdapter, write_tiny_adapter
 from pie.testing.passes import Answer, PassBuilder, answers
 
-SETTINGS = InferenceSettings(page_size=8, pages=32, embs=256, threads=1)
+SETTINGS = InferenceSettings(
+    page_size=8, pages=32, embs=256, threads=1, precision="fp32", kernels="torch"
+)
 ADAPTERS = {
     "all": TinyAdapter(rank=4, alpha=8),
     "rooted": TinyAdapter(rank=2, alpha=3, rooted=True, targets=("q_proj", "v_proj")),
