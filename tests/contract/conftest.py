@@ -15,7 +15,9 @@ from pie.models.tiny import TINY, write_tiny_llama
 from pie.models.tiny_adapter import write_tiny_adapter
 from pie.testing import FakeExecutor, fake_spec
 
-SETTINGS = InferenceSettings(page_size=8, pages=32, embs=256, threads=1)
+SETTINGS = InferenceSettings(
+    page_size=8, pages=32, embs=256, threads=1, precision="fp32", kernels="torch"
+)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,9 @@ from pie.models import StoredModel
 from pie.testing import FakeDriver, FakeExecutor, fake_spec
 from pie.testing.passes import PassBuilder
 
-SETTINGS = InferenceSettings(page_size=8, pages=32, embs=256, threads=1, restart_delay_seconds=0.01)
+SETTINGS = InferenceSettings(
+    page_size=8, pages=32, embs=256, threads=1, restart_delay_seconds=0.01, precision="fp32", kernels="torch"
+)
 HEARTS = {"process of the fake": "fake_heart:open_fake", "process of torch": TORCH}
 
 

@@ -17,7 +17,9 @@ from pie.testing.passes import PassBuilder
 
 SIZE = 8
 PAGES = 24
-SETTINGS = InferenceSettings(page_size=SIZE, pages=PAGES, embs=256, threads=1)
+SETTINGS = InferenceSettings(
+    page_size=SIZE, pages=PAGES, embs=256, threads=1, precision="fp32", kernels="torch"
+)
 SHAPES = {
     "tiny": TINY,
     "as many key-value heads as heads": replace(TINY, kv_heads=TINY.heads),

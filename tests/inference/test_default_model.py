@@ -62,7 +62,7 @@ class Decoder:
 
 @pytest.fixture(scope="module")
 def decoder(default_model: StoredModel) -> Decoder:
-    settings = InferenceSettings(pages=PAGES_EACH * len(PROMPTS), embs=4096, threads=1)
+    settings = InferenceSettings(pages=PAGES_EACH * len(PROMPTS), embs=4096, threads=1, precision="fp32")
     return Decoder(TorchExecutor(default_model, settings))
 
 

@@ -16,7 +16,9 @@ from pie.models import ModelStore, StoredModel
 from pie.models.tiny import write_tiny_llama
 from pie.testing.passes import Answer, PassBuilder, answers
 
-SETTINGS = InferenceSettings(page_size=8, pages=32, embs=256, threads=1)
+SETTINGS = InferenceSettings(
+    page_size=8, pages=32, embs=256, threads=1, precision="fp32", kernels="torch"
+)
 OUT = 200
 
 

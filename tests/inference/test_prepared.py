@@ -13,9 +13,10 @@ import torch
 from pie.core.errors import OutOfResources
 from pie.core.progress import NoProgress
 from pie.inference import prepared
-from pie.inference.layout import in_pairs, plan_layout
-from pie.inference.llama import LlamaWeights
-from pie.inference.prepared import DATA, INDEX, PreparedWeights
+from pie.inference.forms import BrainForm, Form, FullForm, GroupForm, RowForm
+from pie.inference.layout import in_pairs
+from pie.inference.packing import Packed
+from pie.inference.prepared import DATA, INDEX, PreparedWeights, Tensors, plan_layout
 from pie.models import LlamaConfig, StoredModel, read_config, read_tensors
 from pie.models.tiny import TINY
 
@@ -25,8 +26,12 @@ def cache(tmp_path: Path) -> PreparedWeights:
     return PreparedWeights(tmp_path / "prepared")
 
 
-def load(cache: PreparedWeights, model: StoredModel) -> LlamaWeights:
-    return cache.load(model, read_config(model), NoProgress())
+FULL = FullForm(tied=True)
+FORMS: tuple[Form, ...] = (FULL, BrainForm(), RowForm(), GroupForm(4), GroupForm(8))
+
+
+def load(cache: PreparedWeights, model: StoredModel, form: Form = FULL) -> Tensors:
+    return cache.load(model, read_config(model), form, NoProgress())
 
 
 def only_folder(cache: PreparedWeights) -> Path:
@@ -40,17 +45,54 @@ def flip_bit(path: Path, at: int) -> None:
     path.write_bytes(data)
 
 
+def read(model: StoredModel) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(values.copy()) for name, values in read_tensors(model)}
+
+
+def fused(tensors: dict[str, torch.Tensor], *names: str) -> torch.Tensor:
+    return torch.cat([tensors[f"model.layers.1.{name}.weight"] for name in names])
+
+
 def test_the_weights_are_those_of_the_checkpoint(cache: PreparedWeights, tiny_model: StoredModel) -> None:
-    weights = load(cache, tiny_model)
-    tensors = {name: torch.from_numpy(values.copy()) for name, values in read_tensors(tiny_model)}
-    assert torch.equal(weights.embedding, tensors["model.embed_tokens.weight"])
-    assert weights.head.data_ptr() == weights.embedding.data_ptr()
-    layer, names = weights.layers[1], "model.layers.1."
-    assert torch.equal(layer.down, tensors[names + "mlp.down_proj.weight"])
-    assert torch.equal(layer.gate_up[: TINY.intermediate_size], tensors[names + "mlp.gate_proj.weight"])
-    assert torch.equal(layer.gate_up[TINY.intermediate_size :], tensors[names + "mlp.up_proj.weight"])
-    values = layer.qkv[-TINY.kv_heads * TINY.head_dim :]
-    assert torch.equal(values, tensors[names + "self_attn.v_proj.weight"])
+    weights, tensors = load(cache, tiny_model), read(tiny_model)
+    assert torch.equal(weights["embedding"], tensors["model.embed_tokens.weight"])
+    assert "head" not in weights
+    assert torch.equal(weights["1.down"], fused(tensors, "mlp.down_proj"))
+    assert torch.equal(weights["1.gate_up"], fused(tensors, "mlp.gate_proj", "mlp.up_proj"))
+    values = weights["1.qkv"][-TINY.kv_heads * TINY.head_dim :]
+    assert torch.equal(values, fused(tensors, "self_attn.v_proj"))
+
+
+def test_brain_floats_are_rounded_as_torch_does(cache: PreparedWeights, tiny_model: StoredModel) -> None:
+    weights, tensors = load(cache, tiny_model, BrainForm()), read(tiny_model)
+    assert torch.equal(weights["1.down"].view(torch.bfloat16), fused(tensors, "mlp.down_proj").bfloat16())
+
+
+def test_rows_of_bytes_are_within_half_a_step(cache: PreparedWeights, tiny_model: StoredModel) -> None:
+    weights, wanted = load(cache, tiny_model, RowForm()), fused(read(tiny_model), "mlp.down_proj")
+    scales = weights["1.down.scales"][:, None]
+    assert ((weights["1.down"] * scales - wanted).abs() <= 0.501 * scales).all()
+
+
+@pytest.mark.parametrize(("bits", "steps"), [(4, 15), (8, 254)])
+def test_groups_are_within_half_a_step(
+    cache: PreparedWeights, tiny_model: StoredModel, bits: int, steps: int
+) -> None:
+    weights, wanted = load(cache, tiny_model, GroupForm(bits)), fused(read(tiny_model), "mlp.down_proj")
+    packed = Packed(TINY.hidden_size, TINY.intermediate_size, bits, weights["1.down"].numpy())
+    groups = wanted.view(-1, 32)
+    step = (groups.amax(1) - groups.amin(1) if bits == 4 else 2 * groups.abs().amax(1)) / steps
+    error = (torch.from_numpy(packed.floats()).view(-1, 32) - groups).abs().amax(1)
+    assert (error <= 0.52 * step + 1e-3 * groups.abs().amax(1)).all()
+
+
+def test_gate_and_up_go_in_turns(cache: PreparedWeights, tiny_model: StoredModel) -> None:
+    weights, tensors = load(cache, tiny_model, GroupForm(8)), read(tiny_model)
+    inner = TINY.intermediate_size
+    packed = Packed(2 * inner, TINY.hidden_size, 8, weights["1.gate_up"].numpy()).floats()
+    up = fused(tensors, "mlp.up_proj")
+    assert torch.from_numpy(packed[32:64]).allclose(up[:32], atol=0.01)
+    assert torch.from_numpy(packed[96:128]).allclose(up[32:64], atol=0.01)
 
 
 def test_rotary_pairs_become_neighbours() -> None:
@@ -58,13 +100,22 @@ def test_rotary_pairs_become_neighbours() -> None:
     assert in_pairs(rows, heads=2).ravel().tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
 
 
-def test_no_two_tensors_of_the_layout_overlap() -> None:
-    layout = plan_layout(TINY)
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+def test_no_two_tensors_of_a_layout_overlap(form: Form) -> None:
+    layout = plan_layout(TINY, form)
     ends = 0
-    for part in sorted(layout.parts.values(), key=lambda part: part.start):
-        assert part.start >= ends
-        ends = part.start + part.size
+    for region in sorted(layout.regions.values(), key=lambda region: region.start):
+        assert region.start >= ends
+        ends = region.start + region.size
     assert ends <= layout.size
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+def test_every_form_has_a_folder_of_its_own(
+    cache: PreparedWeights, tiny_model: StoredModel, form: Form
+) -> None:
+    load(cache, tiny_model, form)
+    assert f"-{form.name}-" in only_folder(cache).name
 
 
 def test_a_second_start_maps_what_the_first_has_made(
@@ -72,7 +123,7 @@ def test_a_second_start_maps_what_the_first_has_made(
 ) -> None:
     first = load(cache, tiny_model)
     monkeypatch.setattr(prepared, "write_weights", None)
-    assert torch.equal(first.layers[0].qkv, load(cache, tiny_model).layers[0].qkv)
+    assert torch.equal(first["0.qkv"], load(cache, tiny_model)["0.qkv"])
 
 
 def test_models_do_not_share_a_folder(
@@ -102,10 +153,10 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 def test_a_damaged_folder_is_made_again_with_a_warning(
     cache: PreparedWeights, tiny_model: StoredModel, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = load(cache, tiny_model).embedding.clone()
+    before = load(cache, tiny_model)["embedding"].clone()
     DAMAGES[damage](only_folder(cache))
     with caplog.at_level(logging.WARNING):
-        assert torch.equal(before, load(cache, tiny_model).embedding)
+        assert torch.equal(before, load(cache, tiny_model)["embedding"])
     assert "making them again" in caplog.text
     caplog.clear()
     load(cache, tiny_model)
@@ -129,13 +180,13 @@ def test_whoever_comes_second_uses_what_the_first_made(
 ) -> None:
     write = prepared.write_weights
 
-    def overtaken(path: Path, *rest: object) -> None:
-        write(path, *rest)  # type: ignore[arg-type]
+    def overtaken(*arguments: object) -> None:
+        write(*arguments)  # type: ignore[arg-type]
         monkeypatch.setattr(prepared, "write_weights", write)
         load(cache, tiny_model)
 
     monkeypatch.setattr(prepared, "write_weights", overtaken)
-    assert load(cache, tiny_model).embedding.isfinite().all()
+    assert load(cache, tiny_model)["embedding"].isfinite().all()
     assert only_folder(cache).name.startswith(tiny_model.digest[:32])
 
 
@@ -143,6 +194,6 @@ def test_removing_the_folder_does_not_hurt_who_has_mapped_it(
     cache: PreparedWeights, tiny_model: StoredModel
 ) -> None:
     weights = load(cache, tiny_model)
-    before = weights.embedding.clone()
+    before = weights["embedding"].clone()
     shutil.rmtree(only_folder(cache))
-    assert torch.equal(before, weights.embedding)
+    assert torch.equal(before, weights["embedding"])

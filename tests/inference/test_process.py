@@ -22,7 +22,9 @@ from pie.testing.passes import PassBuilder
 
 SECONDS = 60.0
 """No test waits that long unless it fails."""
-SETTINGS = InferenceSettings(page_size=8, pages=32, embs=256, threads=1, restart_delay_seconds=0.01)
+SETTINGS = InferenceSettings(
+    page_size=8, pages=32, embs=256, threads=1, restart_delay_seconds=0.01, precision="fp32", kernels="torch"
+)
 OUT = 200
 MakeDriver = Callable[..., DriverProcess]
 

@@ -2,34 +2,36 @@
 
 import logging
 import time
-from array import array
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from pie.core.driver import DriverSpec
 from pie.core.errors import Unavailable
-from pie.core.passes import Pass, PassResult, RowFault
+from pie.core.passes import Pass, PassResult, RowFault, fault_columns
 from pie.core.progress import NoProgress, Progress
-from pie.inference.attention import TorchAttention
 from pie.inference.checks import Contents, find_fault
+from pie.inference.checks_matchers import matcher_faults
 from pie.inference.columns import Columns, columns_of
+from pie.inference.engine import Opener
 from pie.inference.handlers.copy import copy_tokens
-from pie.inference.handlers.distribution import NotFinite, distributions
+from pie.inference.handlers.distribution import NotFinite
 from pie.inference.handlers.embed import embed_slots, embed_tokens
 from pie.inference.handlers.forward import Forward
 from pie.inference.handlers.fresh import clear_fresh_pages
 from pie.inference.handlers.mask import mask_pages
+from pie.inference.handlers.matchers import masked_distributions
 from pie.inference.handlers.sample import Samples
 from pie.inference.handlers.score import score_tokens
-from pie.inference.llama import Llama
 from pie.inference.lora import Lora
-from pie.inference.prepared import PreparedWeights
+from pie.inference.matchers import MatcherTable
 from pie.inference.rotary import Rotary
 from pie.inference.settings import InferenceSettings
 from pie.inference.storage import EmbStorage, PageStorage, SlotStorage
 from pie.inference.wire import WorkerOptions
-from pie.models import LlamaConfig, StoredModel, open_adapter, open_model, read_config
+from pie.models import LlamaConfig, StoredModel, load_tokenizer, open_adapter, open_model, read_config
+from pie.models.grammar import GrammarVocabulary
 
 log = logging.getLogger(__name__)
 
@@ -48,16 +50,17 @@ class TorchExecutor:
         refuse_unknown(settings)
         torch.set_num_threads(settings.threads)
         config = read_config(model)
-        cache = PreparedWeights(prepared or model.folder.parent.parent / "prepared")
-        self._model = Llama(config, cache.load(model, config, progress or NoProgress()))
+        cache = prepared or model.folder.parent.parent / "prepared"
         self._pages = PageStorage(config, settings.pages, settings.page_size, settings.embs)
         self._embs = EmbStorage(settings.embs, config.hidden_size)
         self._slots = SlotStorage(settings.slots)
-        attention = TorchAttention(self._pages, config.heads)
+        engine = Opener(model, config, settings, cache, progress or NoProgress()).open(self._pages)
+        self._model, attention = engine.model, engine.attention
         lora = open_lora(config, settings)
         self._forward = Forward(self._model, Rotary(config), attention, self._pages, self._embs, lora)
-        self._samples = Samples(self._model, self._embs, self._slots)
-        self._spec = make_spec(config, settings)
+        self._matchers = open_matchers(model, config, settings)
+        self._samples = Samples(self._model, self._embs, self._slots, self._matchers)
+        self._spec = make_spec(config, settings, engine.precision)
 
     @property
     def spec(self) -> DriverSpec:
@@ -69,34 +72,31 @@ class TorchExecutor:
         try:
             columns = columns_of(work)
             refuse_fault(find_fault(columns, self._spec, Contents(self._embs.written, self._slots.written)))
+            refuse_fault(next(matcher_faults(work, self._spec), ""))
             with torch.inference_mode():
-                return self._run(columns, work.number, started)
+                faults = self._matchers.run(work)
+                found = self._run(columns, faults)
+            found |= self._matchers.answer(work, faults)
+            return PassResult(work.number, time.perf_counter() - started, **found, **fault_columns(faults))
         except (BadPass, NotFinite) as error:
             return failed(work, started, str(error))
         except (RuntimeError, MemoryError, ArithmeticError, LookupError, ValueError, TypeError) as error:
             log.exception("pass %d failed", work.number)
             return failed(work, started, f"the driver failed: {type(error).__name__}: {error}")
 
-    def _run(self, work: Columns, number: int, started: float) -> PassResult:
+    def _run(self, work: Columns, faults: list[RowFault]) -> dict[str, Any]:
         clear_fresh_pages(work, self._pages)
         copy_tokens(work, self._pages)
         mask_pages(work, self._pages)
         embed_tokens(work, self._model, self._embs)
         embed_slots(work, self._model, self._embs, self._slots)
-        self._forward.run(work)
-        faults: list[RowFault] = []
-        columns = {
-            **distributions(work, self._model, self._embs),
+        stats = self._forward.run(work)
+        return {
+            **stats,
+            **masked_distributions(work, self._model, self._embs, self._matchers, faults),
             **score_tokens(work, self._model, self._embs),
             **self._samples.run(work, faults),
         }
-        return PassResult(
-            number,
-            time.perf_counter() - started,
-            fault_rows=array("i", [number for fault in faults for number in fault[:2]]),
-            fault_texts=[fault.message for fault in faults],
-            **columns,
-        )
 
 
 class BadPass(ValueError):
@@ -113,21 +113,21 @@ def failed(work: Pass, started: float, error: str) -> PassResult:
 
 
 def refuse_unknown(settings: InferenceSettings) -> None:
-    if settings.precision != "fp32":
-        raise Unavailable(f"precision {settings.precision!r} is not offered; use 'fp32'")
     if settings.device != "cpu":
         raise Unavailable(f"device {settings.device!r} is not offered; use 'cpu'")
 
 
-def make_spec(config: LlamaConfig, settings: InferenceSettings) -> DriverSpec:
+def make_spec(config: LlamaConfig, settings: InferenceSettings, precision: str) -> DriverSpec:
     return DriverSpec(
         page_size=settings.page_size,
         pages=settings.pages,
         embs=settings.embs,
         slots=settings.slots,
+        matchers=settings.matchers,
+        grammars=settings.grammars,
         vocabulary_size=config.vocabulary_size,
         context_length=config.context_length,
-        precision=settings.precision,
+        precision=precision,
         device=settings.device,
         adapters=tuple(name for name, _ in settings.adapters),
         page_bytes=8 * config.layers * config.kv_heads * config.head_dim * settings.page_size,
@@ -137,6 +137,18 @@ def make_spec(config: LlamaConfig, settings: InferenceSettings) -> DriverSpec:
 def open_lora(config: LlamaConfig, settings: InferenceSettings) -> Lora:
     """Raises `BadModel` for an adapter that cannot be read or is not for this model."""
     return Lora([open_adapter(name, Path(folder), config) for name, folder in settings.adapters], config)
+
+
+def open_matchers(model: StoredModel, config: LlamaConfig, settings: InferenceSettings) -> MatcherTable:
+    """Reads the tokenizer when the first grammar comes."""
+
+    def vocabulary() -> GrammarVocabulary:
+        tokenizer, stop_tokens = load_tokenizer(model), model.details.stop_tokens
+        return GrammarVocabulary(
+            tokenizer.vocabulary(), tokenizer.special_tokens(), stop_tokens, tokenizer.encode
+        )
+
+    return MatcherTable(vocabulary, config.vocabulary_size, settings.threads)
 
 
 def open_executor(options: WorkerOptions, progress: Progress) -> TorchExecutor:

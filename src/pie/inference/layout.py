@@ -1,6 +1,8 @@
-"""How prepared weights lie in one flat file: which tensor where, made of which of the checkpoint's."""
+"""Which tensors the model needs, and how each lies in one flat file of prepared weights."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,101 +10,110 @@ from numpy.typing import NDArray
 from pie.models import LlamaConfig
 
 Floats = NDArray[np.float32]
-VERSION = 1
+VERSION = 2
 """Count up whenever the file would differ."""
-ALIGNMENT = 1024
-"""Numbers; tensors begin on whole pages of memory."""
+ALIGNMENT = 4096
+"""Bytes; regions begin on whole pages of memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A checkpoint tensor and the place of its first number. `heads`: its rows go into rotary pairs."""
+class Source:
+    """A tensor of the checkpoint. `heads`: its rows go into rotary pairs."""
 
-    start: int
-    size: int
+    name: str
+    rows: int
     heads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
+class Tensor:
+    """One of the model's own tensors: all `sources` one below the other."""
+
+    name: str
+    kind: Literal["vector", "embedding", "product", "head"]
+    columns: int
+    sources: tuple[Source, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(source.rows for source in self.sources)
+
+
+@dataclass(frozen=True, slots=True)
 class Region:
-    """A tensor of the prepared file: its first number and its shape."""
+    """Part of the prepared file: its first byte, and what it holds (a numpy type)."""
 
     start: int
     shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        count = np.dtype(self.dtype).itemsize
+        for length in self.shape:
+            count *= length
+        return count
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`regions` by the model's own names, `parts` by the checkpoint's. `size` counts numbers."""
+    """Regions by name, and the bytes of them all."""
 
     regions: dict[str, Region]
-    parts: dict[str, Part]
     size: int
 
 
-class Planner:
-    """Places regions one after the other."""
-
-    def __init__(self) -> None:
-        self.regions: dict[str, Region] = {}
-        self.parts: dict[str, Part] = {}
-        self.size = 0
-
-    def add(self, name: str, columns: int, *sources: tuple[str, int, int]) -> None:
-        """A region of all `sources` (name, rows, heads to reorder) one below the other."""
-        rows = sum(count for _, count, _ in sources)
-        self.regions[name] = Region(self.size, (rows, columns))
-        for source, count, heads in sources:
-            self.parts[source] = Part(self.size, count * columns, heads)
-            self.size += count * columns
-        self.size = -(-self.size // ALIGNMENT) * ALIGNMENT
+Parts = dict[str, tuple[tuple[int, ...], str]]
+"""What a tensor becomes: shape and numpy type by name."""
 
 
-def plan_layout(config: LlamaConfig) -> Layout:
-    planner = Planner()
+def lay_out(parts: Parts) -> Layout:
+    regions: dict[str, Region] = {}
+    size = 0
+    for name, (shape, dtype) in parts.items():
+        regions[name] = Region(size, shape, dtype)
+        size += -(-regions[name].size // ALIGNMENT) * ALIGNMENT
+    return Layout(regions, size)
+
+
+def tensors_of(config: LlamaConfig) -> Iterator[Tensor]:
+    """In the order they are used. The head comes also where it is tied to the embedding."""
     hidden, vocabulary = config.hidden_size, config.vocabulary_size
-    planner.add("embedding", hidden, ("model.embed_tokens.weight", vocabulary, 0))
+    embedding = Source("model.embed_tokens.weight", vocabulary)
+    yield Tensor("embedding", "embedding", hidden, (embedding,))
     for layer in range(config.layers):
-        plan_layer(planner, config, layer)
-    planner.add("norm", 1, ("model.norm.weight", hidden, 0))
-    if not config.tied_embeddings:
-        planner.add("head", hidden, ("lm_head.weight", vocabulary, 0))
-    return Layout(planner.regions, planner.parts, planner.size)
+        yield from tensors_of_layer(config, layer)
+    yield Tensor("norm", "vector", 1, (Source("model.norm.weight", hidden),))
+    head = embedding if config.tied_embeddings else Source("lm_head.weight", vocabulary)
+    yield Tensor("head", "head", hidden, (head,))
 
 
-def plan_layer(planner: Planner, config: LlamaConfig, layer: int) -> None:
+def tensors_of_layer(config: LlamaConfig, layer: int) -> Iterator[Tensor]:
     hidden, inner = config.hidden_size, config.intermediate_size
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
-    source, name = f"model.layers.{layer}.", f"{layer}."
-    attention, mlp = source + "self_attn.", source + "mlp."
-    planner.add(name + "attention_norm", 1, (source + "input_layernorm.weight", hidden, 0))
-    planner.add(
-        name + "qkv",
-        hidden,
-        (attention + "q_proj.weight", queries, config.heads),
-        (attention + "k_proj.weight", keys, config.kv_heads),
-        (attention + "v_proj.weight", keys, 0),
-    )
-    planner.add(name + "out", queries, (attention + "o_proj.weight", hidden, 0))
-    planner.add(name + "mlp_norm", 1, (source + "post_attention_layernorm.weight", hidden, 0))
-    planner.add(
-        name + "gate_up", hidden, (mlp + "gate_proj.weight", inner, 0), (mlp + "up_proj.weight", inner, 0)
-    )
-    planner.add(name + "down", inner, (mlp + "down_proj.weight", hidden, 0))
+
+    def source(name: str, rows: int, heads: int = 0) -> Source:
+        return Source(f"model.layers.{layer}.{name}.weight", rows, heads)
+
+    q = source("self_attn.q_proj", queries, config.heads)
+    k = source("self_attn.k_proj", keys, config.kv_heads)
+    v = source("self_attn.v_proj", keys)
+    gate, up = source("mlp.gate_proj", inner), source("mlp.up_proj", inner)
+    yield Tensor(f"{layer}.attention_norm", "vector", 1, (source("input_layernorm", hidden),))
+    yield Tensor(f"{layer}.qkv", "product", hidden, (q, k, v))
+    yield Tensor(f"{layer}.out", "product", queries, (source("self_attn.o_proj", hidden),))
+    yield Tensor(f"{layer}.mlp_norm", "vector", 1, (source("post_attention_layernorm", hidden),))
+    yield Tensor(f"{layer}.gate_up", "product", hidden, (gate, up))
+    yield Tensor(f"{layer}.down", "product", inner, (source("mlp.down_proj", hidden),))
 
 
 def in_pairs(values: Floats, heads: int) -> Floats:
     """Rows i and i + head_dim / 2 of each head become neighbours."""
-    rows, columns = values.shape
-    split = values.reshape(heads, 2, rows // heads // 2, columns)
-    return split.swapaxes(1, 2).reshape(rows, columns)
+    return values[pair_order(len(values), heads)]
 
 
-def arranged(part: Part, values: Floats) -> Floats:
-    """`values` flat, as the file wants them. Raises `ValueError` for another size."""
-    if values.size != part.size:
-        raise ValueError(f"a tensor has {values.size} numbers instead of {part.size}")
-    ordered = in_pairs(values, part.heads) if part.heads else values
-    return np.ascontiguousarray(ordered, np.float32).ravel()
-
-
+def pair_order(rows: int, heads: int) -> NDArray[np.int64]:
+    """Which row comes where, for `in_pairs`."""
+    order: NDArray[np.int64] = np.arange(rows).reshape(heads, 2, rows // heads // 2).swapaxes(1, 2).ravel()
+    return order

@@ -1,39 +1,42 @@
-"""Prepared weights: made once per model, then mapped into memory, shared by all drivers of the machine.
+"""Prepared weights: made once per model and form, then mapped into memory, shared by a machine's drivers.
 
-A folder `PIE_HOME/prepared/<key>/` holds `weights.bin` (fp32, laid out by `layout.py`) and `index.json`.
-It is made complete under another name and then renamed. A folder whose size or checksum is wrong is made
-again, with a warning.
+A folder `PIE_HOME/prepared/<key>/` holds `weights.bin` (laid out by `layout.py`, filled by `forms.py`) and
+`index.json`. It is made complete under another name and then renamed. A folder whose size or checksum is
+wrong is made again, with a warning.
 """
 
 import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import torch
 
 from pie.core.errors import OutOfResources
 from pie.core.progress import Progress
-from pie.inference.layout import VERSION, Layout, arranged, plan_layout
-from pie.inference.llama import LayerWeights, LlamaWeights
-from pie.models import LlamaConfig, StoredModel, read_tensors
+from pie.inference.forms import Checkpoint, Form
+from pie.inference.layout import VERSION, Layout, Parts, lay_out, tensors_of
+from pie.models import LlamaConfig, StoredModel, open_weights
 
 DATA = "weights.bin"
 INDEX = "index.json"
-NUMBER_BYTES = 4
 log = logging.getLogger(__name__)
+
+Tensors = Mapping[str, torch.Tensor]
+"""Views of a prepared file, by the names that its form gave."""
 
 
 class Index(msgspec.Struct, forbid_unknown_fields=True):
     version: int
     digest: str
     size: int
-    """Numbers in the file."""
+    """Bytes of the file."""
     checksum: int
 
 
@@ -43,18 +46,18 @@ class PreparedWeights:
 
     folder: Path
 
-    def load(self, model: StoredModel, config: LlamaConfig, progress: Progress) -> LlamaWeights:
+    def load(self, model: StoredModel, config: LlamaConfig, form: Form, progress: Progress) -> Tensors:
         """Maps the weights of `model`, preparing them first where that is needed.
 
         Raises `OutOfResources` when the disk is full, `BadModel` for a model that cannot be read.
         """
-        layout = plan_layout(config)
-        place = self.folder / f"{model.digest[:32]}-fp32-v{VERSION}"
+        layout = plan_layout(config, form)
+        place = self.folder / folder_name(model, form)
         flat = self._open(place, model, layout)
         if flat is None:
-            self._prepare(place, model, layout, progress)
+            self._prepare(place, model, config, form, progress)
             flat = map_file(place / DATA, layout.size)
-        return split(flat, layout, config)
+        return split(flat, layout)
 
     def _open(self, place: Path, model: StoredModel, layout: Layout) -> torch.Tensor | None:
         if not place.exists():
@@ -66,12 +69,25 @@ class PreparedWeights:
             shutil.rmtree(place, ignore_errors=True)
             return None
 
-    def _prepare(self, place: Path, model: StoredModel, layout: Layout, progress: Progress) -> None:
+    def _prepare(
+        self, place: Path, model: StoredModel, config: LlamaConfig, form: Form, progress: Progress
+    ) -> None:
+        layout = plan_layout(config, form)
         with out_of_space(place), unfinished(place) as folder:
-            write_weights(folder / DATA, model, layout, progress)
-            checksum = sum_of(map_file(folder / DATA, layout.size))
-            index = Index(VERSION, model.digest, layout.size, checksum)
+            write_weights(folder / DATA, model, config, form, progress)
+            index = Index(VERSION, model.digest, layout.size, sum_of(folder / DATA, layout.size))
             (folder / INDEX).write_bytes(msgspec.json.encode(index))
+
+
+def folder_name(model: StoredModel, form: Form) -> str:
+    return f"{model.digest[:32]}-{form.name}-v{VERSION}"
+
+
+def plan_layout(config: LlamaConfig, form: Form) -> Layout:
+    parts: Parts = {}
+    for tensor in tensors_of(config):
+        parts.update(form.parts(tensor))
+    return lay_out(parts)
 
 
 @contextmanager
@@ -97,15 +113,22 @@ def unfinished(place: Path) -> Iterator[Path]:
             folder.rename(place)
 
 
-def write_weights(path: Path, model: StoredModel, layout: Layout, progress: Progress) -> None:
-    total = layout.size * NUMBER_BYTES
-    with path.open("wb") as file, progress.start(f"Preparing {model.name}", total) as step:
-        os.posix_fallocate(file.fileno(), 0, total)
-        for name, values in read_tensors(model):
-            part = layout.parts[name]
-            file.seek(part.start * NUMBER_BYTES)
-            file.write(arranged(part, values).data)
-            step.advance(part.size * NUMBER_BYTES)
+def write_weights(
+    path: Path, model: StoredModel, config: LlamaConfig, form: Form, progress: Progress
+) -> None:
+    layout = plan_layout(config, form)
+    checkpoint = Checkpoint(open_weights(model))
+    label = f"Preparing {model.name} ({form.name})"
+    with path.open("wb") as file, progress.start(label, layout.size) as step:
+        os.posix_fallocate(file.fileno(), 0, layout.size)
+        for tensor in tensors_of(config):
+            if not form.parts(tensor):
+                continue
+            for name, values in form.arrays(tensor, checkpoint).items():
+                region = layout.regions[name]
+                file.seek(region.start)
+                file.write(np.ascontiguousarray(values, region.dtype).reshape(region.shape).data)
+                step.advance(region.size)
         file.flush()
         os.fsync(file.fileno())
 
@@ -115,38 +138,31 @@ def open_checked(place: Path, digest: str, size: int) -> torch.Tensor:
     index = msgspec.json.decode((place / INDEX).read_bytes(), type=Index)
     if (index.version, index.digest, index.size) != (VERSION, digest, size):
         raise ValueError("its index does not fit the model")
-    if (place / DATA).stat().st_size != size * NUMBER_BYTES:
+    if (place / DATA).stat().st_size != size:
         raise ValueError("the file has the wrong size")
-    flat = map_file(place / DATA, size)
-    if sum_of(flat) != index.checksum:
+    if sum_of(place / DATA, size) != index.checksum:
         raise ValueError("the checksum is wrong")
-    return flat
+    return map_file(place / DATA, size)
 
 
 def map_file(path: Path, size: int) -> torch.Tensor:
-    """Memory that all processes share until somebody writes to it (nobody does)."""
-    return torch.from_file(str(path), shared=False, size=size, dtype=torch.float32)
+    """Bytes that all processes share until somebody writes to them (nobody does)."""
+    return torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)
 
 
-def sum_of(flat: torch.Tensor) -> int:
-    """Sum of all 64-bit words, wrapping around: 30 ms for half a gigabyte, and every flipped bit shows."""
-    return int(flat.view(torch.int64).sum())
+def sum_of(path: Path, size: int) -> int:
+    """Sum of all 64-bit words, wrapping around: 30 ms for half a gigabyte, and every flipped bit shows.
+
+    Over a mapping of its own: what is read here counts as memory of this process only until it is let go.
+    """
+    return int(map_file(path, size).view(torch.int64).sum())
 
 
-def split(flat: torch.Tensor, layout: Layout, config: LlamaConfig) -> LlamaWeights:
+def split(flat: torch.Tensor, layout: Layout) -> dict[str, torch.Tensor]:
     """Views of the regions."""
-
-    def view(name: str) -> torch.Tensor:
-        region = layout.regions[name]
-        return flat[region.start : region.start + region.shape[0] * region.shape[1]].view(region.shape)
-
-    def layer(index: int) -> LayerWeights:
-        names = ("attention_norm", "qkv", "out", "mlp_norm", "gate_up", "down")
-        return LayerWeights(*(view(f"{index}.{name}") for name in names))
-
-    return LlamaWeights(
-        embedding=view("embedding"),
-        layers=[layer(index) for index in range(config.layers)],
-        norm=view("norm"),
-        head=view("embedding" if config.tied_embeddings else "head"),
-    )
+    found = {}
+    for name, region in layout.regions.items():
+        dtype = torch.from_numpy(np.empty(0, region.dtype)).dtype
+        part = flat[region.start : region.start + region.size]
+        found[name] = part.view(dtype).view(region.shape)
+    return found

@@ -1,11 +1,14 @@
 """The configuration and the names of tensors in a GGUF file, told in the words of `config.json`."""
 
 import re
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pie.core.errors import BadModel
 from pie.models.config import Keys, LlamaConfig, RopeScaling, check_config, head_dim_of, unsupported
 from pie.models.gguf_file import GgufFile
-from pie.models.numbers import Floats
 
 TOP_LEVEL = {
     "model.embed_tokens.weight": "token_embd.weight",
@@ -37,7 +40,10 @@ def gguf_name(name: str) -> str:
     return f"blk.{match[1]}.{IN_LAYER[match[2]]}.weight"
 
 
-def unpermute(rows: Floats, heads: int) -> Floats:
+Number = TypeVar("Number", bound=np.generic)
+
+
+def unpermute(rows: NDArray[Number], heads: int) -> NDArray[Number]:
     """Puts the rows of a query or key projection back to the order of HF's Llama.
 
     GGUF interleaves the two halves of each head, because llama.cpp rotates neighbours, not halves.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pie.core.errors import BadModel
-from pie.models.numbers import Floats, NumberFormat
+from pie.models.numbers import Bytes, Floats, NumberFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,11 @@ class TensorEntry:
             raise BadModel(
                 f"{self.path}: tensor {self.name!r} has type {self.format_name}, which is not supported"
             )
+        return self.format.to_floats(self.read_bytes(), self.shape)
+
+    def read_bytes(self) -> Bytes:
+        """As they are stored. Raises `BadModel` when the file has changed under us."""
         data = np.fromfile(self.path, np.uint8, count=self.size_bytes, offset=self.offset)
         if data.size != self.size_bytes:
             raise BadModel(f"{self.path}: the file ends inside tensor {self.name!r}; pull the model again")
-        return self.format.to_floats(data, self.shape)
+        return data

@@ -4,11 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pie.core.errors import BadModel
 from pie.models.config import LlamaConfig
 from pie.models.gguf_config import gguf_name, unpermute
 from pie.models.gguf_file import FORMATS as GGUF_FORMATS
 from pie.models.gguf_file import read_gguf
+from pie.models.groups import Groups, is_grouped, read_groups
 from pie.models.numbers import Floats
 from pie.models.safetensors_file import FORMATS as SAFETENSORS_FORMATS
 from pie.models.safetensors_file import read_safetensors
@@ -62,6 +65,20 @@ class Weights:
         if self.permuted and name.endswith("self_attn.k_proj.weight"):
             return unpermute(values, self.config.kv_heads)
         return values
+
+    def is_grouped(self, name: str) -> bool:
+        """Is it stored in 4-bit groups, which `read_groups` gives without rounding?"""
+        return is_grouped(self.entries[name])
+
+    def read_groups(self, name: str) -> Groups:
+        """One tensor that `is_grouped`, in HF's layout."""
+        groups = read_groups(self.entries[name])
+        order = np.arange(len(groups.numbers))
+        if self.permuted and name.endswith("self_attn.q_proj.weight"):
+            return groups.rows(unpermute(order, self.config.heads))
+        if self.permuted and name.endswith("self_attn.k_proj.weight"):
+            return groups.rows(unpermute(order, self.config.kv_heads))
+        return groups
 
     def __iter__(self) -> Iterator[tuple[str, Floats]]:
         for name in self.entries:

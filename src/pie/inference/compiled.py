@@ -1,0 +1,221 @@
+"""The model on the compiled kernels: the same attention for every precision, and all layers of a pass in one
+call where the weights are in groups."""
+
+import ctypes
+import weakref
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import pad
+
+from pie.inference.attention import Attention
+from pie.inference.kernels import library
+from pie.inference.kernels.library import Kernels
+from pie.inference.llama import LayerWeights, Llama, LlamaWeights
+from pie.inference.lora import BatchLora
+from pie.inference.packing import padded
+from pie.inference.storage import PageStorage
+from pie.inference.visibility import View
+from pie.models import LlamaConfig
+
+MOST_HEAD_DIM = 256
+NAMES = ("qkv", "out", "gate_up", "down")
+
+
+def address(array: NDArray[np.generic]) -> int:
+    found: int = array.__array_interface__["data"][0]
+    return found
+
+
+class CompiledView:
+    """What a pass's inputs see, as the kernels want it. Keeps alive what it points to."""
+
+    def __init__(self, view: View, pages: PageStorage) -> None:
+        places, slots = pages.rows(view.places), pages.rows(view.rows.slots)
+        inputs = np.ascontiguousarray(view.rows.inputs, np.int32)
+        starts = np.ascontiguousarray(view.rows.starts, np.int64)
+        lists = [pages.rows(block.slots) for block in view.blocks]
+        masks = [np.ascontiguousarray(block.mask) for block in view.blocks]
+        blocks = (library.Block * len(lists))(
+            *(
+                library.Block(block.first, block.last, len(rows), 0, address(rows), address(mask))
+                for block, rows, mask in zip(view.blocks, lists, masks, strict=True)
+            )
+        )
+        self._alive: Sequence[object] = (places, slots, inputs, starts, lists, masks, blocks)
+        self.struct = library.View(
+            len(places), len(inputs), len(lists), 0,
+            address(places), address(inputs), address(slots), address(starts), blocks,
+        )  # fmt: skip
+
+
+class CompiledAttention(Attention):
+    """Walks the pages where they lie; nothing is gathered."""
+
+    def __init__(self, kernels: Kernels, pages: PageStorage, heads: int) -> None:
+        self._kernels = kernels
+        self._pages = pages
+        self._scale = pages.head_dim**-0.5
+        self._keys = [pages.keys(layer) for layer in range(pages.layers)]
+        self._values = [pages.values(layer) for layer in range(pages.layers)]
+        self._heads = library.Heads(heads, pages.kv_heads, pages.head_dim)
+        self._cells = cells_of(pages)
+        self._places = torch.empty(0, dtype=torch.int64)
+        self.view: CompiledView | None = None
+
+    def begin(self, view: View) -> None:
+        self.view = CompiledView(view, self._pages)
+        self._places = torch.from_numpy(self._pages.rows(view.places)).long()
+
+    def store(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
+        shape = (len(keys), self._pages.kv_heads, self._pages.head_dim)
+        self._keys[layer].index_copy_(0, self._places, keys.view(shape))
+        self._values[layer].index_copy_(0, self._places, values.view(shape))
+
+    def attend(self, layer: int, queries: torch.Tensor) -> torch.Tensor:
+        if self.view is None:
+            raise RuntimeError("attend before begin")
+        scaled = queries * self._scale
+        out = torch.empty_like(scaled)
+        self._kernels.attend(
+            self._heads, self._cells, self.view.struct, layer, self._kernels.threads,
+            scaled.data_ptr(), out.data_ptr(),
+        )  # fmt: skip
+        return out
+
+
+def cells_of(pages: PageStorage) -> library.Pages:
+    return library.Pages(pages.cells.data_ptr(), pages.page_size, pages.kv_heads * pages.head_dim)
+
+
+class GroupProduct:
+    """One product by itself, for passes in which something is added between the products."""
+
+    def __init__(
+        self, kernels: Kernels, data: torch.Tensor, rows: int, columns: int, bits: int, turns: int = 1
+    ) -> None:
+        """`turns`: so many matrices of `rows` / `turns` rows each, 32 of each in turn."""
+        self._kernels = kernels
+        self._data = data
+        self._shape = rows, columns
+        self._turns = turns
+        total = turns * padded(rows // turns) if turns > 1 else padded(rows)
+        self.struct = library.Product(data.data_ptr(), total, padded(columns), bits, 0)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = pad(x.t(), (0, self.struct.columns - x.shape[0])).contiguous()
+        out = torch.empty(len(tokens), self.struct.rows)
+        self._kernels.multiply(
+            self.struct, self._kernels.threads, tokens.data_ptr(), len(tokens), out.data_ptr()
+        )
+        return self._in_order(out).t()
+
+    def add(self, x: torch.Tensor, to: torch.Tensor) -> None:
+        to.add_(self(x))
+
+    def _in_order(self, out: torch.Tensor) -> torch.Tensor:
+        if self._turns == 1:
+            return out[:, : self._shape[0]]
+        each = self._shape[0] // self._turns
+        apart = out.view(len(out), -1, self._turns, 32).transpose(1, 2).reshape(len(out), self._turns, -1)
+        return apart[:, :, :each].reshape(len(out), -1)
+
+
+def group_weights(
+    kernels: Kernels, tensors: Mapping[str, torch.Tensor], config: LlamaConfig, bits: int
+) -> LlamaWeights:
+    """From the tensors of a `GroupForm`."""
+    hidden, inner = config.hidden_size, config.intermediate_size
+    queries, both = config.heads * config.head_dim, (config.heads + 2 * config.kv_heads) * config.head_dim
+    shapes = {"qkv": (both, hidden), "out": (hidden, queries), "down": (hidden, inner)}
+
+    def layer(index: int) -> LayerWeights:
+        products = {
+            name: GroupProduct(kernels, tensors[f"{index}.{name}"], *shape, bits)
+            for name, shape in shapes.items()
+        }
+        data = tensors[f"{index}.gate_up"]
+        gate_up = GroupProduct(kernels, data, 2 * inner, hidden, bits, turns=2)
+        return LayerWeights(
+            attention_norm=tensors[f"{index}.attention_norm"],
+            mlp_norm=tensors[f"{index}.mlp_norm"],
+            gate_up=gate_up,
+            **products,
+        )
+
+    return LlamaWeights(
+        embedding=tensors["embedding"],
+        layers=[layer(index) for index in range(config.layers)],
+        norm=tensors["norm"],
+        head=GroupProduct(kernels, tensors["head"], config.vocabulary_size, hidden, 8),
+    )
+
+
+class CompiledLlama(Llama):
+    """All layers in one call. With LoRA, product by product as in `Llama`."""
+
+    def __init__(
+        self, config: LlamaConfig, weights: LlamaWeights, kernels: Kernels, pages: PageStorage
+    ) -> None:
+        super().__init__(config, weights)
+        self._kernels = kernels
+        self._wide = padded(config.hidden_size)
+        norms = [weights.norm]
+        for layer in weights.layers:
+            norms += layer.attention_norm, layer.mlp_norm
+        self._norms = [pad(norm.view(-1), (0, self._wide - norm.numel())).contiguous() for norm in norms]
+        self._alive = pages, struct_of(config, weights, self._norms, kernels.threads)
+        self._handle = kernels.open(ctypes.byref(self._alive[1][0]), ctypes.byref(cells_of(pages)))
+        weakref.finalize(self, kernels.close, self._handle)
+
+    def hidden(
+        self, inputs: torch.Tensor, turns: torch.Tensor, attention: Attention, lora: BatchLora | None = None
+    ) -> torch.Tensor:
+        if lora is not None or not isinstance(attention, CompiledAttention) or attention.view is None:
+            return super().hidden(inputs, turns, attention, lora)
+        hidden = self._widened(inputs)
+        pairs = torch.view_as_real(turns).contiguous()
+        self._kernels.run(self._handle, attention.view.struct, hidden.data_ptr(), pairs.data_ptr())
+        return hidden[:, : self.config.hidden_size]
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        wide = self._widened(hidden)
+        out = torch.empty(len(wide), padded(self.config.vocabulary_size))
+        self._kernels.logits(self._handle, wide.data_ptr(), len(wide), out.data_ptr())
+        return out[:, : self.config.vocabulary_size].t()
+
+    def _widened(self, hidden: torch.Tensor) -> torch.Tensor:
+        """A contiguous copy, filled up with zeros."""
+        wide = torch.zeros(len(hidden), self._wide) if self._wide > hidden.shape[1] else None
+        if wide is None:
+            return hidden.clone(memory_format=torch.contiguous_format)
+        wide[:, : hidden.shape[1]] = hidden
+        return wide
+
+
+def struct_of(
+    config: LlamaConfig, weights: LlamaWeights, norms: Sequence[torch.Tensor], threads: int
+) -> tuple[library.Model, Sequence[object]]:
+    """The model's struct, and what must live as long. `norms`: the last one first, then two a layer."""
+
+    def struct(product: object) -> library.Product:
+        if not isinstance(product, GroupProduct):
+            raise TypeError("only weights in groups can run in one call")
+        return product.struct
+
+    layers = (library.Layer * config.layers)(*(
+        library.Layer(
+            norms[1 + 2 * index].data_ptr(), norms[2 + 2 * index].data_ptr(),
+            *(struct(getattr(layer, name)) for name in NAMES),
+        )
+        for index, layer in enumerate(weights.layers)
+    ))  # fmt: skip
+    heads = library.Heads(config.heads, config.kv_heads, config.head_dim)
+    model = library.Model(
+        config.layers, config.hidden_size, padded(config.hidden_size), padded(config.intermediate_size),
+        padded(config.heads * config.head_dim), threads, heads, config.norm_eps,
+        layers, norms[0].data_ptr(), struct(weights.head),
+    )  # fmt: skip
+    return model, (layers, norms, weights)

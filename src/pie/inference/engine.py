@@ -1,0 +1,144 @@
+"""Which weights and kernels a driver works with: decided once, at its start, and said in one sentence."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pie.core.errors import Unavailable
+from pie.core.progress import Progress
+from pie.inference.attention import Attention, TorchAttention
+from pie.inference.compiled import MOST_HEAD_DIM, CompiledAttention, CompiledLlama, group_weights
+from pie.inference.forms import BrainForm, Form, FullForm, GroupForm, RowForm
+from pie.inference.kernels.build import Builder, NoKernels
+from pie.inference.kernels.library import Kernels
+from pie.inference.layout import tensors_of
+from pie.inference.llama import LayerWeights, Llama, LlamaWeights
+from pie.inference.prepared import PreparedWeights, Tensors
+from pie.inference.products import BrainProduct, FullProduct, Product, RowProduct, has_fast_int8
+from pie.inference.settings import InferenceSettings
+from pie.inference.storage import PageStorage
+from pie.models import LlamaConfig, StoredModel, open_weights
+
+PRECISIONS = ("auto", "int4", "int8", "fp32", "bf16")
+MakeProduct = Callable[[Tensors, str], Product]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A precision that is none of `auto`, and why it was taken."""
+
+    precision: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.precision} ({self.why})" if self.why else self.precision
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    model: Llama
+    attention: Attention
+    precision: str
+    """What was chosen and why, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Opens `model` with the caches in `home`."""
+
+    model: StoredModel
+    config: LlamaConfig
+    settings: InferenceSettings
+    prepared: Path
+    progress: Progress
+
+    def open(self, pages: PageStorage) -> Engine:
+        """Raises `Unavailable` for an unknown precision, and what `PreparedWeights` raises."""
+        kernels = self._kernels()
+        choice = self._choose(kernels)
+        log.info("precision: %s", choice)
+        attention: Attention = TorchAttention(pages, self.config.heads)
+        if kernels is not None:
+            attention = CompiledAttention(kernels, pages, self.config.heads)
+        return Engine(self._model(choice, kernels, pages), attention, str(choice))
+
+    def _kernels(self) -> Kernels | None:
+        if self.settings.kernels == "torch" or self.config.head_dim > MOST_HEAD_DIM:
+            return None
+        folder = Path(self.settings.kernels_folder or self.prepared.parent / "kernels")
+        try:
+            return Kernels(Builder(folder).build(self.progress), self.settings.threads)
+        except NoKernels as error:
+            log.warning("no compiled kernels; the model runs in plain torch, at half the speed: %s", error)
+            return None
+
+    def _choose(self, kernels: Kernels | None) -> Choice:
+        asked = self.settings.precision
+        if asked not in PRECISIONS:
+            raise Unavailable(f"precision {asked!r} is not offered; use one of {', '.join(PRECISIONS)}")
+        if asked != "auto":
+            return Choice(asked)
+        if kernels is not None and kernels.instructions != "plain":
+            return self._choose_groups(kernels)
+        if has_fast_int8():
+            return Choice("int8", "plain torch: activations in two digits of 8 bits each")
+        return Choice("fp32", "this processor has no fast products of small numbers")
+
+    def _choose_groups(self, kernels: Kernels) -> Choice:
+        weights = open_weights(self.model)
+        products = (tensor for tensor in tensors_of(self.config) if tensor.kind == "product")
+        if all(weights.is_grouped(source.name) for tensor in products for source in tensor.sources):
+            return Choice("int4", f"the model's own 4-bit weights, exactly; {kernels.instructions}")
+        return Choice("int8", f"the model's weights have more than 4 bits; {kernels.instructions}")
+
+    def _model(self, choice: Choice, kernels: Kernels | None, pages: PageStorage) -> Llama:
+        if kernels is not None and choice.precision in ("int4", "int8"):
+            bits = 4 if choice.precision == "int4" else 8
+            weights = group_weights(kernels, self._load(GroupForm(bits)), self.config, bits)
+            return CompiledLlama(self.config, weights, kernels, pages)
+        return Llama(self.config, self._torch_weights(choice.precision))
+
+    def _torch_weights(self, precision: str) -> LlamaWeights:
+        if precision == "fp32":
+            return plain_weights(self._load(FullForm(self.config.tied_embeddings)), self.config, full_product)
+        if precision == "bf16":
+            return plain_weights(self._load(BrainForm()), self.config, brain_product)
+        if precision == "int8":
+            return plain_weights(self._load(RowForm()), self.config, row_product)
+        raise Unavailable(
+            "precision 'int4' needs the compiled kernels; use 'int8', or install a C++ compiler"
+        )
+
+    def _load(self, form: Form) -> Tensors:
+        return PreparedWeights(self.prepared).load(self.model, self.config, form, self.progress)
+
+
+def full_product(tensors: Tensors, name: str) -> Product:
+    return FullProduct(tensors[name] if name in tensors else tensors["embedding"])
+
+
+def brain_product(tensors: Tensors, name: str) -> Product:
+    return BrainProduct(tensors[name].view(torch.bfloat16))
+
+
+def row_product(tensors: Tensors, name: str) -> Product:
+    return RowProduct(tensors[name], tensors[name + ".scales"])
+
+
+def plain_weights(tensors: Tensors, config: LlamaConfig, product: MakeProduct) -> LlamaWeights:
+    def layer(index: int) -> LayerWeights:
+        return LayerWeights(
+            attention_norm=tensors[f"{index}.attention_norm"],
+            qkv=product(tensors, f"{index}.qkv"),
+            out=product(tensors, f"{index}.out"),
+            mlp_norm=tensors[f"{index}.mlp_norm"],
+            gate_up=product(tensors, f"{index}.gate_up"),
+            down=product(tensors, f"{index}.down"),
+        )
+
+    layers = [layer(index) for index in range(config.layers)]
+    return LlamaWeights(tensors["embedding"], layers, tensors["norm"], product(tensors, "head"))

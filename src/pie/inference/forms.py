@@ -1,0 +1,166 @@
+"""What a model's tensors become in prepared weights: one form for each way to compute products."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pie.inference.layout import Floats, Parts, Source, Tensor, pair_order
+from pie.inference.packing import Number, group4, interleaved, pack4, pack8, packed_size, padded
+from pie.models import Groups, Weights
+from pie.models.groups import stacked
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Tensors of a model's files, fused and ordered as this model wants them."""
+
+    weights: Weights
+
+    def floats(self, tensor: Tensor) -> Floats:
+        """[rows, columns]"""
+        return np.concatenate([self._rows(source).reshape(-1, tensor.columns) for source in tensor.sources])
+
+    def groups(self, tensor: Tensor) -> Groups | None:
+        """The same, not rounded, where the files hold all of it in 4-bit groups."""
+        if not all(self.weights.is_grouped(source.name) for source in tensor.sources):
+            return None
+        return stacked([self._groups(source) for source in tensor.sources])
+
+    def _rows(self, source: Source) -> Floats:
+        values = self.weights.read(source.name)
+        return values[pair_order(len(values), source.heads)] if source.heads else values
+
+    def _groups(self, source: Source) -> Groups:
+        groups = self.weights.read_groups(source.name)
+        return groups.rows(pair_order(len(groups.numbers), source.heads)) if source.heads else groups
+
+
+class Form(Protocol):
+    """`name` tells files apart."""
+
+    @property
+    def name(self) -> str: ...
+
+    def parts(self, tensor: Tensor) -> Parts:
+        """Nothing for a tensor that this form does not keep."""
+        ...
+
+    def arrays(self, tensor: Tensor, checkpoint: Checkpoint) -> Arrays:
+        """What `parts` promises."""
+        ...
+
+
+def plain_parts(tensor: Tensor) -> Parts:
+    return {tensor.name: ((tensor.rows, tensor.columns), "<f4")}
+
+
+def plain_arrays(tensor: Tensor, checkpoint: Checkpoint) -> Arrays:
+    return {tensor.name: checkpoint.floats(tensor)}
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Norms and the embedding are fp32 in every form."""
+    return tensor.kind in ("vector", "embedding")
+
+
+@dataclass(frozen=True, slots=True)
+class FullForm:
+    """fp32. A tied head is the embedding's own memory."""
+
+    tied: bool
+    name: str = "fp32"
+
+    def parts(self, tensor: Tensor) -> Parts:
+        return {} if self.tied and tensor.kind == "head" else plain_parts(tensor)
+
+    def arrays(self, tensor: Tensor, checkpoint: Checkpoint) -> Arrays:
+        return plain_arrays(tensor, checkpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class BrainForm:
+    """bf16 products, rounded to nearest even."""
+
+    name: str = "bf16"
+
+    def parts(self, tensor: Tensor) -> Parts:
+        if is_plain(tensor):
+            return plain_parts(tensor)
+        return {tensor.name: ((tensor.rows, tensor.columns), "<i2")}
+
+    def arrays(self, tensor: Tensor, checkpoint: Checkpoint) -> Arrays:
+        if is_plain(tensor):
+            return plain_arrays(tensor, checkpoint)
+        bits = checkpoint.floats(tensor).view(np.uint32)
+        return {tensor.name: ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16).view(np.int16)}
+
+
+@dataclass(frozen=True, slots=True)
+class RowForm:
+    """int8 with one scale a row, for oneDNN."""
+
+    name: str = "int8-rows"
+
+    def parts(self, tensor: Tensor) -> Parts:
+        if is_plain(tensor):
+            return plain_parts(tensor)
+        numbers, scales = tensor.name, tensor.name + ".scales"
+        return {numbers: ((tensor.rows, tensor.columns), "|i1"), scales: ((tensor.rows,), "<f4")}
+
+    def arrays(self, tensor: Tensor, checkpoint: Checkpoint) -> Arrays:
+        if is_plain(tensor):
+            return plain_arrays(tensor, checkpoint)
+        values = checkpoint.floats(tensor)
+        scales = np.maximum(np.abs(values).max(1) / np.float32(127), np.float32(1e-30))
+        numbers = np.rint(values / scales[:, None]).astype(np.int8)
+        return {tensor.name: numbers, tensor.name + ".scales": scales}
+
+
+@dataclass(frozen=True, slots=True)
+class GroupForm:
+    """Groups of 32 for the compiled kernels: 4 bits in the layers and 8 in the head, or 8 everywhere.
+
+    4-bit groups of the checkpoint are taken as they are; anything else is rounded to nearest.
+    """
+
+    bits: int
+
+    @property
+    def name(self) -> str:
+        return f"int{self.bits}"
+
+    def parts(self, tensor: Tensor) -> Parts:
+        if is_plain(tensor):
+            return plain_parts(tensor)
+        rows = 2 * padded(tensor.rows // 2) if is_interleaved(tensor) else tensor.rows
+        return {tensor.name: ((packed_size(rows, tensor.columns, self.bits_of(tensor)),), "|u1")}
+
+    def arrays(self, tensor: Tensor, checkpoint: Checkpoint) -> Arrays:
+        if is_plain(tensor):
+            return plain_arrays(tensor, checkpoint)
+        if self.bits_of(tensor) == 8:
+            return {tensor.name: pack8(ordered(tensor, checkpoint.floats(tensor)))}
+        groups = checkpoint.groups(tensor) or group4(checkpoint.floats(tensor))
+        scales, least = ordered(tensor, groups.scales), ordered(tensor, groups.least)
+        return {tensor.name: pack4(Groups(ordered(tensor, groups.numbers), scales, least))}
+
+    def bits_of(self, tensor: Tensor) -> int:
+        return 8 if tensor.kind == "head" else self.bits
+
+
+def is_interleaved(tensor: Tensor) -> bool:
+    """Gate and up go in turns, so that their product is known where they are computed."""
+    return tensor.name.endswith("gate_up")
+
+
+def ordered(tensor: Tensor, values: NDArray[Number]) -> NDArray[Number]:
+    if not is_interleaved(tensor):
+        return values
+    order = interleaved(len(values) // 2)
+    result = values[order]
+    result[order < 0] = 0
+    return result

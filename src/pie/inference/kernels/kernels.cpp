@@ -1,0 +1,79 @@
+// What Python calls, through ctypes: plain C, raw addresses. `library.py` declares the same structs.
+#include "layers.h"
+#include "scores.h"
+
+using namespace pie;
+
+#pragma GCC visibility push(default)
+extern "C" {
+
+// Counts up with every change of the structs or functions here.
+int pie_version() { return 1; }
+
+// What the products of small numbers run on; "plain" where there is nothing better than C++.
+const char* pie_instructions() {
+#if defined(__AVX512VNNI__)
+    return "AVX-512 VNNI";
+#elif defined(__AVX512BW__)
+    return "AVX-512";
+#elif defined(__AVX2__)
+    return "AVX2";
+#else
+    return "plain";
+#endif
+}
+
+// So many threads work where `threads` are asked for: says whether the pool is really shared.
+int pie_count_threads(int threads) {
+    std::atomic<int> seen{0};
+#pragma omp parallel num_threads(threads)
+    seen++;
+    return seen;
+}
+
+Layers* pie_open(const Model* model, const Pages* pages) { return new Layers(*model, *pages); }
+
+void pie_close(Layers* layers) { delete layers; }
+
+void pie_run(Layers* layers, const View* view, float* hidden, const float* turns) {
+    layers->run(*view, hidden, turns);
+}
+
+void pie_logits(Layers* layers, const float* hidden, int rows, float* logits) {
+    layers->logits(hidden, rows, logits);
+}
+
+// One layer's attention for whoever computes the rest: `queries` are [inputs, heads * head_dim], scaled.
+void pie_attend(
+    const Heads* heads, const Pages* pages, const View* view, int layer, int threads, const float* queries, float* out
+) {
+    RowWork rows(*view, *heads, threads);
+    BlockWork blocks(*view, *heads);
+    const Cells cells{pages->keys(layer), pages->values(layer), pages->width, heads->head_dim};
+    const int stride = heads->stride();
+    together(threads, 3, [&](Member& member) {
+        member.share(rows.spans(), chunk_of(rows.spans(), threads), [&](int i) { rows.attend(i, cells, queries, stride); });
+        member.share(blocks.tiles(), 1, [&](int i) { blocks.attend(i, cells, queries, out, stride, stride); });
+        member.share(view->rows, chunk_of(view->rows, threads), [&](int row) { rows.finish(row, out, stride); });
+    });
+}
+
+// `y` [tokens, rows of p] = p · `x` [tokens, columns of p].
+void pie_multiply(const Product* p, int threads, const float* x, int tokens, float* y) {
+    std::vector<Quantised> quantised((size_t)tokens * p->groups());
+    together(threads, 2, [&](Member& member) {
+        member.share(tokens, chunk_of(tokens, threads), [&](int t) {
+            quantise_row(x + (size_t)t * p->columns, p->columns, &quantised[(size_t)t * p->groups()]);
+        });
+        multiply_shared<false>(member, threads, *p, quantised.data(), tokens, y, p->rows);
+    });
+}
+
+void pie_statistics(const float* logits, int rows, int vocabulary, int stride, int threads, Statistics* to) {
+    together(threads, 1, [&](Member& member) {
+        member.share(rows, 1, [&](int row) { to[row] = statistics(logits + (size_t)row * stride, vocabulary); });
+    });
+}
+
+}  // extern "C"
+#pragma GCC visibility pop

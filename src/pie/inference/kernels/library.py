@@ -1,0 +1,100 @@
+"""The compiled kernels as Python sees them. The structs are those of `kernels.cpp`; sizes count numbers.
+
+Everything here takes addresses: whoever calls keeps the arrays alive and vouches for what is in them.
+"""
+
+import ctypes
+from ctypes import POINTER, Structure, c_char_p, c_float, c_int, c_int32, c_void_p
+from pathlib import Path
+
+from pie.inference.kernels.build import NoKernels
+
+VERSION = 1
+
+
+class Product(Structure):
+    _fields_ = (
+        ("data", c_void_p), ("rows", c_int32), ("columns", c_int32), ("bits", c_int32), ("unused", c_int32),
+    )  # fmt: skip
+
+
+class Layer(Structure):
+    _fields_ = (
+        ("attention_norm", c_void_p), ("mlp_norm", c_void_p),
+        ("qkv", Product), ("out", Product), ("gate_up", Product), ("down", Product),
+    )  # fmt: skip
+
+
+class Heads(Structure):
+    _fields_ = (("count", c_int32), ("kv_count", c_int32), ("head_dim", c_int32))
+
+
+class Model(Structure):
+    _fields_ = (
+        ("layers", c_int32), ("hidden", c_int32), ("padded_hidden", c_int32), ("padded_inner", c_int32),
+        ("padded_queries", c_int32), ("threads", c_int32), ("heads", Heads), ("norm_eps", c_float),
+        ("layer", POINTER(Layer)), ("norm", c_void_p), ("head", Product),
+    )  # fmt: skip
+
+
+class Pages(Structure):
+    _fields_ = (("cells", c_void_p), ("page_size", c_int32), ("width", c_int32))
+
+
+class Block(Structure):
+    _fields_ = (
+        ("first", c_int32), ("last", c_int32), ("count", c_int32), ("unused", c_int32),
+        ("slots", c_void_p), ("mask", c_void_p),
+    )  # fmt: skip
+
+
+class View(Structure):
+    _fields_ = (
+        ("inputs", c_int32), ("rows", c_int32), ("blocks", c_int32), ("unused", c_int32),
+        ("places", c_void_p), ("row_inputs", c_void_p), ("slots", c_void_p), ("starts", c_void_p),
+        ("block", POINTER(Block)),
+    )  # fmt: skip
+
+
+class Statistics(Structure):
+    _fields_ = (("token", c_int32), ("best", c_float), ("log_total", c_float), ("entropy", c_float))
+
+
+ARGUMENTS = {
+    "pie_version": (c_int,),
+    "pie_instructions": (c_char_p,),
+    "pie_count_threads": (c_int, c_int),
+    "pie_open": (c_void_p, POINTER(Model), POINTER(Pages)),
+    "pie_close": (None, c_void_p),
+    "pie_run": (None, c_void_p, POINTER(View), c_void_p, c_void_p),
+    "pie_logits": (None, c_void_p, c_void_p, c_int, c_void_p),
+    "pie_attend": (None, POINTER(Heads), POINTER(Pages), POINTER(View), c_int, c_int, c_void_p, c_void_p),
+    "pie_multiply": (None, POINTER(Product), c_int, c_void_p, c_int, c_void_p),
+    "pie_statistics": (None, c_void_p, c_int, c_int, c_int, c_int, c_void_p),
+}
+"""Result and arguments of each function."""
+
+
+class Kernels:
+    """One loaded library, used with `threads` threads. Raises `NoKernels` for one that does not work here."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        try:
+            library = ctypes.CDLL(str(path))
+        except OSError as error:  # another OpenMP than torch's, or none
+            raise NoKernels(f"cannot load {path}: {error}") from error
+        for name, (result, *arguments) in ARGUMENTS.items():
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+        self.threads = threads
+        self.instructions: str = library.pie_instructions().decode()
+        self.count_threads = library.pie_count_threads
+        self.open = library.pie_open
+        self.close = library.pie_close
+        self.run = library.pie_run
+        self.logits = library.pie_logits
+        self.attend = library.pie_attend
+        self.multiply = library.pie_multiply
+        self.statistics = library.pie_statistics
+        if library.pie_version() != VERSION:
+            raise NoKernels(f"{path} is of another version")

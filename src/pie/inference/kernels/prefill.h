@@ -1,0 +1,193 @@
+// Attention of many inputs over the same slots: keys are turned over once for a tile of inputs, then everything
+// is small matrix products with an online softmax (Milakov and Gimelshein 2018; FlashAttention, Dao et al. 2022).
+#pragma once
+#include "attention.h"
+
+namespace pie {
+
+constexpr int TILE_INPUTS = 32;
+constexpr int TILE_SLOTS = 64;
+constexpr int SLOT_VECTORS = TILE_SLOTS / LANES;
+constexpr int ROWS = 6;  // query rows worked on together
+
+struct Tile {
+    int32_t block;
+    int32_t head;
+    int32_t first;  // input within the block
+    int32_t last;
+};
+
+class BlockWork {
+public:
+    BlockWork(const View& view, const Heads& heads) : view_(view), heads_(heads) {
+        padded_ = (heads.head_dim + LANES - 1) / LANES * LANES;
+        for (int block = 0; block < view.blocks; block++) {
+            const int inputs = view.block[block].last - view.block[block].first;
+            // The last tiles of a causal block see most: they go first, so that threads end together.
+            for (int first = (inputs - 1) / TILE_INPUTS * TILE_INPUTS; first >= 0; first -= TILE_INPUTS)
+                for (int head = 0; head < heads.kv_count; head++)
+                    tiles_.push_back({block, head, first, std::min(first + TILE_INPUTS, inputs)});
+        }
+    }
+
+    int tiles() const { return (int)tiles_.size(); }
+
+    void attend(int index, const Cells& cells, const float* queries, float* out, int stride, int out_stride) {
+        const Tile& tile = tiles_[index];
+        const Block& block = view_.block[tile.block];
+        Scratch s(*this, tile);
+        s.read_queries(block, tile, queries, stride);
+        for (int first = 0; first < block.count; first += TILE_SLOTS) {
+            const int count = std::min(TILE_SLOTS, block.count - first);
+            const int seen = s.read_mask(block, tile, first, count);
+            if (!seen) continue;
+            s.read_cells(cells, tile.head, block.slots + first, count);
+            s.add(seen < (tile.last - tile.first) * count || count < TILE_SLOTS);
+        }
+        s.write(block, tile, out, out_stride);
+    }
+
+private:
+    // A tile's numbers, of which a thread needs one set at a time. Query row r is head r % group of input r / group.
+    struct Scratch {
+        Scratch(const BlockWork& work, const Tile& tile)
+            : heads(work.heads_), dim(heads.head_dim), padded(work.padded_), group(heads.group()),
+              rows((tile.last - tile.first) * group), room((rows + ROWS - 1) / ROWS * ROWS),
+              query((size_t)room * padded), keys((size_t)padded * TILE_SLOTS), values((size_t)TILE_SLOTS * padded),
+              scores((size_t)room * TILE_SLOTS), sums((size_t)room * padded), best(room, NOTHING), total(room, 0.0f) {}
+
+        void read_queries(const Block& block, const Tile& tile, const float* queries, int stride) {
+            for (int r = 0; r < rows; r++) {
+                const size_t input = block.first + tile.first + r / group;
+                const float* from = queries + input * stride + (size_t)(tile.head * group + r % group) * dim;
+                std::memcpy(&query[(size_t)r * padded], from, dim * sizeof(float));
+            }
+        }
+
+        // How many (input, slot) pairs of the tile are seen.
+        int read_mask(const Block& block, const Tile& tile, int first, int count) {
+            int seen = 0;
+            for (int i = tile.first; i < tile.last; i++) {
+                const uint8_t* row = block.mask + (size_t)i * block.count + first;
+                uint8_t* to = mask + (i - tile.first) * TILE_SLOTS;
+                std::memcpy(to, row, count);
+                std::memset(to + count, 0, TILE_SLOTS - count);
+                for (int s = 0; s < TILE_SLOTS; s++) seen += to[s];
+            }
+            return seen;
+        }
+
+        void read_cells(const Cells& cells, int head, const int32_t* slots, int count) {
+            const size_t offset = (size_t)head * dim;
+            for (int s = 0; s < TILE_SLOTS; s++) {
+                // Past the end the last slot stands in: masked, and finite.
+                const size_t at = (size_t)slots[std::min(s, count - 1)] * cells.width + offset;
+                const float* key = cells.keys + at;
+                for (int d = 0; d < dim; d++) keys[(size_t)d * TILE_SLOTS + s] = key[d];
+                std::memcpy(&values[(size_t)s * padded], cells.values + at, dim * sizeof(float));
+            }
+        }
+
+        void add(bool masked) {
+            for (int r = 0; r < room; r += ROWS) score(r);
+            for (int r = 0; r < rows; r++) soften(r, masked);
+            for (int r = 0; r < room; r += ROWS)
+                for (int d = 0; d < padded; d += SLOT_VECTORS * LANES) weigh(r, d);
+        }
+
+        void score(int first) {
+            Floats s[ROWS][SLOT_VECTORS] = {};
+            const float* q = &query[(size_t)first * padded];
+            for (int d = 0; d < dim; d++) {
+                const float* key = &keys[(size_t)d * TILE_SLOTS];
+                Floats k[SLOT_VECTORS];
+                for (int v = 0; v < SLOT_VECTORS; v++) k[v] = floats(key + v * LANES);
+#pragma GCC unroll 6
+                for (int r = 0; r < ROWS; r++)
+                    for (int v = 0; v < SLOT_VECTORS; v++) s[r][v] += k[v] * q[(size_t)r * padded + d];
+            }
+            for (int r = 0; r < ROWS; r++)
+                for (int v = 0; v < SLOT_VECTORS; v++)
+                    store(&scores[(size_t)(first + r) * TILE_SLOTS + v * LANES], s[r][v]);
+        }
+
+        void soften(int r, bool masked) {
+            float* score = &scores[(size_t)r * TILE_SLOTS];
+            if (masked) {
+                const uint8_t* shown = mask + r / group * TILE_SLOTS;
+                for (int s = 0; s < TILE_SLOTS; s++) score[s] = shown[s] ? score[s] : NOTHING;
+            }
+            Floats top = floats(score);
+            for (int v = 1; v < SLOT_VECTORS; v++) top = max(top, floats(score + v * LANES));
+            const float before = best[r], now = std::max(before, largest(top));
+            if (now == NOTHING) {
+                std::memset(score, 0, TILE_SLOTS * sizeof(float));
+                return;
+            }
+            Floats added = {};
+            for (int v = 0; v < SLOT_VECTORS; v++) {
+                const Floats weight = exponential(floats(score + v * LANES) - now);
+                store(score + v * LANES, weight);
+                added += weight;
+            }
+            const float kept = exponential(all(before - now))[0];
+            total[r] = total[r] * kept + sum(added);
+            best[r] = now;
+            if (kept != 1.0f)
+                for (int d = 0; d < padded; d += LANES) {
+                    float* to = &sums[(size_t)r * padded + d];
+                    store(to, floats(to) * kept);
+                }
+        }
+
+        // Columns d to d + 64 of six rows.
+        void weigh(int first, int d) {
+            const int vectors = std::min(SLOT_VECTORS, (padded - d) / LANES);
+            switch (vectors) {
+                case 1: return weigh_columns<1>(first, d);
+                case 2: return weigh_columns<2>(first, d);
+                case 3: return weigh_columns<3>(first, d);
+                default: return weigh_columns<4>(first, d);
+            }
+        }
+
+        template <int V>
+        void weigh_columns(int first, int d) {
+            Floats s[ROWS][V];
+            for (int r = 0; r < ROWS; r++)
+                for (int v = 0; v < V; v++) s[r][v] = floats(&sums[(size_t)(first + r) * padded + d + v * LANES]);
+            for (int slot = 0; slot < TILE_SLOTS; slot++) {
+                const float* value = &values[(size_t)slot * padded + d];
+                Floats x[V];
+                for (int v = 0; v < V; v++) x[v] = floats(value + v * LANES);
+#pragma GCC unroll 6
+                for (int r = 0; r < ROWS; r++)
+                    for (int v = 0; v < V; v++)
+                        s[r][v] += x[v] * scores[(size_t)(first + r) * TILE_SLOTS + slot];
+            }
+            for (int r = 0; r < ROWS; r++)
+                for (int v = 0; v < V; v++) store(&sums[(size_t)(first + r) * padded + d + v * LANES], s[r][v]);
+        }
+
+        void write(const Block& block, const Tile& tile, float* out, int stride) const {
+            for (int r = 0; r < rows; r++) {
+                const size_t input = block.first + tile.first + r / group;
+                float* to = out + input * stride + (size_t)(tile.head * group + r % group) * dim;
+                const float share = total[r] > 0.0f ? 1.0f / total[r] : 0.0f;
+                for (int i = 0; i < dim; i++) to[i] = sums[(size_t)r * padded + i] * share;
+            }
+        }
+
+        const Heads& heads;
+        int dim, padded, group, rows, room;
+        std::vector<float> query, keys, values, scores, sums, best, total;
+        uint8_t mask[TILE_INPUTS * TILE_SLOTS];
+    };
+
+    const View& view_;
+    const Heads& heads_;
+    int padded_;
+    std::vector<Tile> tiles_;
+};
+
+}  // namespace pie
