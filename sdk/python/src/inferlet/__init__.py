@@ -12,15 +12,19 @@
 
 from inferlet import raw
 from inferlet.context import Context
+from inferlet.decoding import Decoder
 from inferlet.dist import Dist
 from inferlet.errors import InferletError
 from inferlet.futures import Future
 from inferlet.host import Host, bind
 from inferlet.messaging import get_arg, log, receive, receive_blob, send, send_blob
 from inferlet.model import Model
-from inferlet.sampling import Sampler, greedy, temperature, top_k, top_p
+from inferlet.sampling import Sampler, greedy, min_p, temperature, top_k, top_p
+from inferlet.speculation import PromptLookup
+from inferlet.stopping import StopString, StopToken, StopWhen
 
 __all__ = [
-    "Context", "Dist", "Future", "Host", "InferletError", "Model", "Sampler", "bind", "get_arg", "greedy",
-    "log", "raw", "receive", "receive_blob", "send", "send_blob", "temperature", "top_k", "top_p",
+    "Context", "Decoder", "Dist", "Future", "Host", "InferletError", "Model", "PromptLookup", "Sampler",
+    "StopString", "StopToken", "StopWhen", "bind", "get_arg", "greedy", "log", "min_p", "raw", "receive",
+    "receive_blob", "send", "send_blob", "temperature", "top_k", "top_p",
 ]

@@ -59,6 +59,8 @@ class Cache:
         self._marks: list[Mark] = []
         self._applied = 0
         """So many of the marks the pages show."""
+        self._hidden: set[int] = set()
+        """Tokens that are hidden by those."""
         self._resets = self._pools.resets.get(self.queue, 0)
         self._broken = False
         self._closed = False
@@ -92,9 +94,10 @@ class Cache:
         self.keep(max(0, length - 1))
         if self._marks:
             cut = [mark._replace(at=min(mark.at, length), end=min(mark.end, length)) for mark in self._marks]
-            hidden = range(length, max(mark.end for mark in self._marks))
+            behind = range(length, max(mark.end for mark in self._marks))
             self._marks = cut
-            self._show(hidden)
+            self._hidden = {token for token in self._hidden if token < length}
+            self._show(behind)
 
     def end_run(self, tokens: Sequence[int]) -> None:
         """Ends the run that is under way, if any. What it has read counts as far as `tokens`, the text, has
@@ -123,6 +126,7 @@ class Cache:
         self._resets = self._pools.resets[self.queue]
         self._pages, self._inputs, self._outputs = [], [], []
         self.stored = self._applied = 0
+        self._hidden = set()
         self._has_output = self._broken = False
         self.origin, self._origin_queue = None, self.queue
         self.quiet = True
@@ -175,8 +179,9 @@ class Cache:
         seen, written = self._pages[: -(-start // size)], self._pages[start // size : -(-stop // size)]
         self._forward(seen, embs, written, start % size, self._outputs[:outputs] if stop == end else [])
         self._give_embs(more)
-        # The hidden state that was there is that of an earlier token now.
         self.stored = stop
+        if not self._hidden.isdisjoint(range(start, stop)):
+            self._show(range(start, stop))  # a token that is written again may be visible again
 
     def _forward(
         self, seen: list[int], embs: list[int], written: list[int], offset: int, outputs: list[int],
@@ -236,21 +241,16 @@ class Cache:
 
     def _apply_marks(self) -> None:
         """Shows in the pages what holds for the next token."""
-        first = self._applied
         while self._applied < len(self._marks) and self._marks[self._applied].at <= self.stored:
+            mark = self._marks[self._applied]
+            span = range(mark.start, mark.end)
+            self._hidden = self._hidden.difference(span) if mark.visible else self._hidden.union(span)
             self._applied += 1
-        changed = self._marks[first : self._applied]
-        if changed:
-            self._show(range(min(mark.start for mark in changed), max(mark.end for mark in changed)))
+            self._show(span)
 
     def _show(self, changed: range) -> None:
-        if not changed:
-            return
-        hidden: set[int] = set()
-        for mark in self._marks[: self._applied]:
-            span = range(mark.start, mark.end)
-            hidden = hidden.difference(span) if mark.visible else hidden.union(span)
-        size = self._size
+        """Tells the pages of these tokens which are hidden."""
+        size, hidden = self._size, self._hidden
         for page in range(changed.start // size, min(-(-changed.stop // size), len(self._pages))):
             bits = sum(1 << slot for slot in range(size) if page * size + slot not in hidden)
             raw.mask_kvpage(self.queue, self._pages[page], bits)
@@ -264,7 +264,7 @@ class Cache:
         self._mend()
         child = Cache(self._model, self.adapter)
         child.stored = self.stored
-        child._marks, child._applied = self._marks[:], self._applied
+        child._marks, child._applied, child._hidden = self._marks[:], self._applied, self._hidden.copy()
         used = self._pages[: -(-self.stored // self._size)]
         if used:
             child._share(self, used)

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from inferlet.dist import Dist
-from inferlet.errors import InvalidArgument, Unavailable
+from inferlet.errors import InvalidArgument
 from inferlet.matching import Matcher
 from inferlet.sampling import KEPT_TOKENS, PickToken, Sampler
 from inferlet.speculation import Speculator
@@ -90,11 +90,7 @@ async def ahead(plan: Plan, sampler: Sampler, pace: Pace) -> Bursts:
     while True:
         count = min(first or RUN_TOKENS, plan.left())
         spec = sampler.spec(plan.found)
-        try:
-            run = await text.begin_run(spec, count, plan.stop, 1 if first else pace.chunk, matcher)
-        except Unavailable:  # until the server has decode_ahead
-            async for burst in one_by_one(plan):
-                yield burst
+        run = await text.begin_run(spec, count, plan.stop, 1 if first else pace.chunk, matcher)
         first = 0
         try:
             while text.cache.run is run and not run.over and len(text.tokens) == run.start + len(run.found):
