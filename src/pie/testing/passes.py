@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pie.core.commands import SamplingSpec
+from pie.core.grammar import GRAMMAR_KINDS, GrammarKind, MatcherOp, MatcherQuestion
 from pie.core.passes import Pass, PassResult, column_types
 
 COLUMNS = column_types(Pass)
@@ -77,7 +78,31 @@ class PassBuilder:
         """The attention of the next segment is measured."""
         return self._extend("watched", (len(self._columns["input_starts"]) - 1,))
 
-    def dist(self, slot: int, top_k: int = 8, tokens: Sequence[int] = ()) -> "PassBuilder":
+    def grammar(self, place: int, kind: GrammarKind, text: str, *matchers: int) -> "PassBuilder":
+        """Loads a grammar, and puts matchers at its beginning."""
+        self._extend("grammar_texts", (text,))
+        self._extend("matcher_ops", (MatcherOp.LOAD, place, GRAMMAR_KINDS.index(kind), 0))
+        for matcher in matchers:
+            self._extend("matcher_ops", (MatcherOp.NEW, matcher, place, 0))
+        return self
+
+    def fork_matcher(self, source: int, target: int) -> "PassBuilder":
+        return self._extend("matcher_ops", (MatcherOp.FORK, target, source, 0))
+
+    def advance(self, matcher: int, *tokens: int) -> "PassBuilder":
+        self._extend("matcher_ops", (MatcherOp.ADVANCE, matcher, 0, len(tokens)))
+        return self._extend("matcher_data", tokens)
+
+    def rollback(self, matcher: int, count: int) -> "PassBuilder":
+        return self._extend("matcher_ops", (MatcherOp.ROLLBACK, matcher, count, 0))
+
+    def ask(self, matcher: int, question: MatcherQuestion) -> "PassBuilder":
+        return self._extend("matcher_reads", (matcher, question))
+
+    def dist(
+        self, slot: int, top_k: int = 8, tokens: Sequence[int] = (), matcher: int = -1
+    ) -> "PassBuilder":
+        self._extend("dist_matchers", (matcher,))
         self._extend("dist_slots", (slot,))
         self._extend("dist_top_k", (top_k,))
         return self._row("dist_tokens", "dist_token_starts", tokens)
