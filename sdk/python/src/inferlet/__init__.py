@@ -10,7 +10,7 @@
 `raw` has every call of the server under its published name; `testing` runs programs without a server.
 """
 
-from inferlet import raw
+from inferlet import http, raw, store
 from inferlet.context import Context
 from inferlet.decoding import Decoder
 from inferlet.dist import Dist
@@ -20,11 +20,14 @@ from inferlet.host import Host, bind
 from inferlet.messaging import get_arg, log, receive, receive_blob, send, send_blob
 from inferlet.model import Model
 from inferlet.sampling import Sampler, greedy, min_p, temperature, top_k, top_p
+from inferlet.spawning import myself, spawn
 from inferlet.speculation import PromptLookup
 from inferlet.stopping import StopString, StopToken, StopWhen
+from inferlet.topics import topic
 
 __all__ = [
     "Context", "Decoder", "Dist", "Future", "Host", "InferletError", "Model", "PromptLookup", "Sampler",
-    "StopString", "StopToken", "StopWhen", "bind", "get_arg", "greedy", "log", "min_p", "raw", "receive",
-    "receive_blob", "send", "send_blob", "temperature", "top_k", "top_p",
+    "StopString", "StopToken", "StopWhen", "bind", "get_arg", "greedy", "http", "log", "min_p", "myself",
+    "raw", "receive", "receive_blob", "send", "send_blob", "spawn", "store", "temperature", "top_k", "top_p",
+    "topic",
 ]
