@@ -40,7 +40,7 @@ def check_spec(how: Settings) -> None:
         raise InvalidArgument(
             f"repetition_penalty must be above 0 and at most {STRONGEST:g}, not {how.repetition_penalty}"
         )
-    if not max(abs(how.presence_penalty), abs(how.frequency_penalty)) <= STRONGEST:
+    if not (abs(how.presence_penalty) <= STRONGEST and abs(how.frequency_penalty) <= STRONGEST):  # NaN fails
         raise InvalidArgument(
             f"presence_penalty and frequency_penalty must be from -{STRONGEST:g} to {STRONGEST:g}, not "
             f"{how.presence_penalty} and {how.frequency_penalty}"
