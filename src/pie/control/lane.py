@@ -117,6 +117,7 @@ class Lane:
             pages=_statistics(self.memory.pages),
             embs=_statistics(self.memory.embs),
             slots=_statistics(self.memory.slots),
+            matchers=_statistics(self.memory.matchers),
             queues=len(self._queues),
             queued_commands=sum(len(queue.work) for queue in self._queues),
             passes_in_flight=len(self.planner.in_flight),

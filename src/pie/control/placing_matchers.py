@@ -90,7 +90,7 @@ def read_state(row: int, result: PassResult) -> MatcherState:
 
 def read_mask(row: int, result: PassResult) -> bytes:
     starts = result.matcher_answer_starts
-    return bytes(result.matcher_answers[starts[row] : starts[row + 1]])
+    return bytes(result.matcher_answers[starts[row] : starts[row + 1]].tolist())
 
 
 READERS = MappingProxyType({MatcherQuestion.STATE: read_state, MatcherQuestion.MASK: read_mask})

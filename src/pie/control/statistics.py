@@ -16,6 +16,7 @@ class ModelStatistics:
     pages: PoolStatistics
     embs: PoolStatistics
     slots: PoolStatistics
+    matchers: PoolStatistics
     queues: int
     queued_commands: int
     """Not yet sent to the driver."""
