@@ -15,6 +15,7 @@ from pie.inference.kernels import library
 from pie.inference.kernels.library import Kernels
 from pie.inference.llama import LayerWeights, Llama, LlamaWeights
 from pie.inference.lora import BatchLora
+from pie.inference.measures import Measures
 from pie.inference.packing import padded
 from pie.inference.storage import PageStorage
 from pie.inference.visibility import View
@@ -185,6 +186,34 @@ class CompiledLlama(Llama):
         out = torch.empty(len(wide), padded(self.config.vocabulary_size))
         self._kernels.logits(self._handle, wide.data_ptr(), len(wide), out.data_ptr())
         return out[:, : self.config.vocabulary_size].t()
+
+    def measure(self, logits: torch.Tensor) -> Measures:
+        rows = logits.t()
+        if not len(rows) or rows.stride(1) != 1:
+            return super().measure(logits)
+        found = torch.empty(len(rows), 4)
+        self._kernels.statistics(
+            rows.data_ptr(), *rows.shape, rows.stride(0), self._kernels.threads, found.data_ptr()
+        )
+        _, best, log_totals, entropies = found.unbind(1)
+        return Measures(found.view(torch.int32)[:, 0].long(), best, log_totals, entropies)
+
+    def top_tokens(self, logits: torch.Tensor, count: int) -> torch.Tensor:
+        rows = logits.t()
+        if not len(rows) or rows.stride(1) != 1:
+            return super().top_tokens(logits, count)
+        found = torch.empty(len(rows), count, dtype=torch.int32)
+        self._kernels.top(
+            rows.data_ptr(), *rows.shape, rows.stride(0), self._kernels.threads, count, found.data_ptr()
+        )
+        return found.long()
+
+    def times(self) -> tuple[float, float, float]:
+        """Seconds spent in products, in attention and in everything else, since the start."""
+        found = (ctypes.c_double * 3)()
+        self._kernels.times(self._handle, found)
+        products, attention, rest = found
+        return products, attention, rest
 
     def _widened(self, hidden: torch.Tensor) -> torch.Tensor:
         """A contiguous copy, filled up with zeros."""

@@ -14,6 +14,7 @@ from torch.nn.functional import silu
 
 from pie.inference.attention import Attention
 from pie.inference.lora import BatchLora
+from pie.inference.measures import Measures, measure, top_tokens
 from pie.inference.products import Product
 from pie.models import LlamaConfig
 
@@ -70,6 +71,14 @@ class Llama:
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """[rows, hidden] before the last norm to [vocabulary, rows]."""
         return self.weights.head(self._norm(hidden.t().contiguous(), self.weights.norm))
+
+    def measure(self, logits: torch.Tensor) -> Measures:
+        """Of what `logits` gave, perhaps changed since."""
+        return measure(logits)
+
+    def top_tokens(self, logits: torch.Tensor, count: int) -> torch.Tensor:
+        """The `count` best tokens of each column of what `logits` gave, descending: [rows, count]."""
+        return top_tokens(logits, count)
 
     def _attend(
         self,

@@ -18,8 +18,6 @@ from pie.inference.storage import EmbStorage
 
 AT_ONCE = 64
 """Distributions worked on together: bounds the memory for their logits (200 kB each)."""
-BLOCK = 64
-"""The best token is sought in two steps, by blocks of so many: the first can use vector instructions."""
 
 
 class NotFinite(ArithmeticError):
@@ -40,49 +38,44 @@ def distributions(
         logits = model.logits(embs.read(slots))
         if restrict is not None:
             restrict(first, logits)
-        answers.fill(first, Scores(logits))
+        answers.fill(first, Scores(model, logits))
     return answers.columns()
 
 
 class Scores:
-    """Distributions of a few hidden states. `logits` ([vocabulary, distributions]) is used up."""
+    """Distributions of a few hidden states. `logits` are [vocabulary, distributions]. Raises `NotFinite`."""
 
-    def __init__(self, logits: torch.Tensor) -> None:
+    def __init__(self, model: Llama, logits: torch.Tensor) -> None:
         self.count = logits.shape[1]
-        self.best_logits = logits.amax(0)
-        self._below_best = logits.sub_(self.best_logits)
-        weights = self._below_best.exp()
-        total = weights.sum(0)
-        self._log_total = total.log()
-        self.entropies = self._log_total - torch.linalg.vecdot(weights, self._below_best, dim=0) / total
+        self._model = model
+        self._logits = logits
+        measured = model.measure(logits)
+        self.best_tokens = measured.tokens
+        self.best_logits = measured.best
+        self.entropies = measured.entropies
+        self._log_totals = measured.best + measured.log_totals
         if not bool(torch.isfinite(self.entropies).all()):
             raise NotFinite("the model's logits are not finite (NaN or infinity)")
 
     def logprobs(self, tokens: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
         """Of `tokens[i]` in distribution `which[i]`."""
-        return self._below_best[tokens, which] - self._log_total[which]
+        return self._logits[tokens, which] - self._log_totals[which]
 
     def top(self, count: int, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The `count` best tokens of each of `which` and their probabilities, both [which, count]."""
         if count == 1:
-            tokens = best_tokens(self._below_best)[which][:, None]
+            tokens = self.best_tokens[which][:, None]
         elif count:
-            tokens = self._below_best[:, which].t().contiguous().topk(count).indices
+            tokens = self._model.top_tokens(self._chosen(which), count)
         else:
             tokens = torch.empty(len(which), 0, dtype=torch.int64)
         owners = which[:, None].expand_as(tokens)
         return tokens, self.logprobs(tokens, owners).exp_()
 
-
-def best_tokens(logits: torch.Tensor) -> torch.Tensor:
-    """Of each column of [vocabulary, distributions]."""
-    size, count = logits.shape
-    if size % BLOCK:
-        return logits.argmax(0)
-    blocks = logits.view(size // BLOCK, BLOCK, count)
-    block = blocks.amax(1).argmax(0)
-    within = blocks[block, :, torch.arange(count)].argmax(1)
-    return block * BLOCK + within
+    def _chosen(self, which: torch.Tensor) -> torch.Tensor:
+        if len(which) == self.count:
+            return self._logits
+        return self._logits.t()[which].t()
 
 
 class Answers:

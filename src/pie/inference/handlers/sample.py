@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pie.core.passes import FaultKind, RowFault
 from pie.inference.columns import Columns, Ints
-from pie.inference.handlers.distribution import AT_ONCE, NotFinite, Scores, best_tokens
+from pie.inference.handlers.distribution import AT_ONCE, Scores
 from pie.inference.llama import Llama
 from pie.inference.storage import EmbStorage, SlotStorage
 from pie.sampling import KEPT, Rows, draw
@@ -90,14 +90,11 @@ class Samples:
                     failed[row] = why
 
     def _best(self, logits: torch.Tensor) -> Ints:
-        tokens = best_tokens(logits)
-        if not bool(torch.isfinite(logits.amax(0)).all()):
-            raise NotFinite("the model's logits are not finite (NaN or infinity)")
-        found: Ints = tokens.numpy().astype(np.int32)
+        found: Ints = Scores(self._model, logits).best_tokens.numpy().astype(np.int32)
         return found
 
     def _drawn(self, work: Columns, rows: Indices, logits: torch.Tensor, seen: Sequence[Ints]) -> Ints:
-        scores = Scores(logits)
+        scores = Scores(self._model, logits)
         tokens, probs = scores.top(min(KEPT, len(logits)), torch.arange(len(rows)))
         temperature, top_p, min_p, repetition, presence, frequency = work.sample_numbers[rows].T
         found = draw(

@@ -17,7 +17,7 @@ def score_tokens(work: Columns, model: Llama, embs: EmbStorage) -> dict[str, Any
     found = np.empty(len(work.score_slots), np.float32)
     for first in range(0, len(found), AT_ONCE):
         rows = slice(first, first + AT_ONCE)
-        scores = Scores(model.logits(embs.read(work.score_slots[rows])))
+        scores = Scores(model, model.logits(embs.read(work.score_slots[rows])))
         targets = torch.from_numpy(work.score_targets[rows]).long()
         found[rows] = scores.logprobs(targets, torch.arange(scores.count)).numpy()
     return {"score_logprobs": array("f", found.tobytes())}

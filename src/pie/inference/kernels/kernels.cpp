@@ -35,6 +35,9 @@ Layers* pie_open(const Model* model, const Pages* pages) { return new Layers(*mo
 
 void pie_close(Layers* layers) { delete layers; }
 
+// Seconds in products, attention and the rest since `layers` was opened.
+void pie_times(const Layers* layers, double* to) { std::copy_n(layers->times.seconds, KINDS, to); }
+
 void pie_run(Layers* layers, const View* view, float* hidden, const float* turns) {
     layers->run(*view, hidden, turns);
 }
@@ -51,27 +54,38 @@ void pie_attend(
     BlockWork blocks(*view, *heads);
     const Cells cells{pages->keys(layer), pages->values(layer), pages->width, heads->head_dim};
     const int stride = heads->stride();
-    together(threads, 3, [&](Member& member) {
-        member.share(rows.spans(), chunk_of(rows.spans(), threads), [&](int i) { rows.attend(i, cells, queries, stride); });
-        member.share(blocks.tiles(), 1, [&](int i) { blocks.attend(i, cells, queries, out, stride, stride); });
-        member.share(view->rows, chunk_of(view->rows, threads), [&](int row) { rows.finish(row, out, stride); });
+    together(threads, 3, nullptr, [&](Member& member) {
+        member.share(ATTENTION, rows.spans(), chunk_of(rows.spans(), threads), [&](int i) { rows.attend(i, cells, queries, stride); });
+        member.share(ATTENTION, blocks.tiles(), 1, [&](int i) { blocks.attend(i, cells, queries, out, stride, stride); });
+        member.share(REST, view->rows, chunk_of(view->rows, threads), [&](int row) { rows.finish(row, out, stride); });
     });
 }
 
 // `y` [tokens, rows of p] = p · `x` [tokens, columns of p].
 void pie_multiply(const Product* p, int threads, const float* x, int tokens, float* y) {
     std::vector<Quantised> quantised((size_t)tokens * p->groups());
-    together(threads, 2, [&](Member& member) {
-        member.share(tokens, chunk_of(tokens, threads), [&](int t) {
+    together(threads, 2, nullptr, [&](Member& member) {
+        member.share(REST, tokens, chunk_of(tokens, threads), [&](int t) {
             quantise_row(x + (size_t)t * p->columns, p->columns, &quantised[(size_t)t * p->groups()]);
         });
         multiply_shared<false>(member, threads, *p, quantised.data(), tokens, y, p->rows);
     });
 }
 
+// `tokens` [rows, count]; 0 < count <= vocabulary.
+void pie_top(
+    const float* logits, int rows, int vocabulary, int stride, int threads, int count, int32_t* tokens
+) {
+    together(std::min(threads, rows), 1, nullptr, [&](Member& member) {
+        member.share(REST, rows, 1, [&](int row) {
+            top(logits + (size_t)row * stride, vocabulary, count, tokens + (size_t)row * count);
+        });
+    });
+}
+
 void pie_statistics(const float* logits, int rows, int vocabulary, int stride, int threads, Statistics* to) {
-    together(threads, 1, [&](Member& member) {
-        member.share(rows, 1, [&](int row) { to[row] = statistics(logits + (size_t)row * stride, vocabulary); });
+    together(std::min(threads, rows), 1, nullptr, [&](Member& member) {
+        member.share(REST, rows, 1, [&](int row) { to[row] = statistics(logits + (size_t)row * stride, vocabulary); });
     });
 }
 

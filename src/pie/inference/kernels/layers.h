@@ -80,7 +80,7 @@ inline void turn(const float* from, const float* turns, int head_dim, float scal
 template <bool ADD>
 void multiply_shared(Member& member, int threads, const Product& p, const Quantised* x, int tokens, float* y, int stride) {
     const int parts = (tokens + TOKENS - 1) / TOKENS, pairs = p.pairs(), groups = p.groups();
-    member.share(parts * pairs, chunk_of(pairs, threads), [&](int item) {
+    member.share(PRODUCT, parts * pairs, chunk_of(pairs, threads), [&](int item) {
         const int first = item / pairs * TOKENS, pair = item % pairs;
         const int count = std::min(TOKENS, tokens - first);
         multiply<ADD>(p, pair, x + (size_t)first * groups, count, y + (size_t)first * stride + pair * PAIR, stride);
@@ -92,12 +92,14 @@ class Layers {
 public:
     Layers(const Model& model, const Pages& pages) : model_(model), pages_(pages) {}
 
+    Times times;
+
     // `hidden` is [inputs, padded_hidden] and changed in place; `turns` [inputs, head_dim] (cos, sin) pairs.
     void run(const View& view, float* hidden, const float* turns) {
         RowWork rows(view, model_.heads, model_.threads);
         BlockWork blocks(view, model_.heads);
         reserve(view);
-        together(model_.threads, model_.layers * STAGES, [&](Member& member) {
+        together(model_.threads, model_.layers * STAGES, &times, [&](Member& member) {
             for (int layer = 0; layer < model_.layers; layer++) {
                 attend(member, layer, view, rows, blocks, hidden, turns);
                 transform(member, model_.layer[layer], view.inputs, hidden);
@@ -108,7 +110,7 @@ public:
     // [rows, padded_hidden] before the last norm to logits [rows, padded vocabulary].
     void logits(const float* hidden, int rows, float* to) {
         normed_.resize(std::max(normed_.size(), (size_t)rows * model_.padded_hidden / GROUP));
-        together(model_.threads, 2, [&](Member& member) {
+        together(model_.threads, 2, &times, [&](Member& member) {
             norm(member, model_.norm, hidden, rows);
             multiply_shared<false>(member, model_.threads, model_.head, normed_.data(), rows, to, model_.head.rows);
         });
@@ -131,7 +133,7 @@ private:
 
     void norm(Member& member, const float* weight, const float* hidden, int tokens) {
         const int padded = model_.padded_hidden;
-        member.share(tokens, chunk_of(tokens, model_.threads), [&](int t) {
+        member.share(REST, tokens, chunk_of(tokens, model_.threads), [&](int t) {
             Quantised* to = &normed_[(size_t)t * padded / GROUP];
             normalise(hidden + (size_t)t * padded, weight, model_.hidden, padded, model_.norm_eps, to);
         });
@@ -147,17 +149,17 @@ private:
         const int inputs = view.inputs, groups = padded / GROUP;
         norm(member, weights.attention_norm, hidden, inputs);
         multiply_shared<false>(member, threads, weights.qkv, normed_.data(), inputs, qkv_.data(), stride);
-        member.share(inputs, chunk_of(inputs, threads), [&](int t) {
+        member.share(REST, inputs, chunk_of(inputs, threads), [&](int t) {
             turn_and_store(layer, view.places[t], &qkv_[(size_t)t * stride], turns + (size_t)t * heads.head_dim);
         });
         const Cells cells{pages_.keys(layer), pages_.values(layer), pages_.width, heads.head_dim};
-        member.share(rows.spans(), chunk_of(rows.spans(), threads), [&](int i) {
+        member.share(ATTENTION, rows.spans(), chunk_of(rows.spans(), threads), [&](int i) {
             rows.attend(i, cells, qkv_.data(), stride);
         });
-        member.share(blocks.tiles(), 1, [&](int i) {
+        member.share(ATTENTION, blocks.tiles(), 1, [&](int i) {
             blocks.attend(i, cells, qkv_.data(), summed_.data(), stride, padded);
         });
-        member.share(inputs, chunk_of(inputs, threads), [&](int t) {
+        member.share(REST, inputs, chunk_of(inputs, threads), [&](int t) {
             if (row_of_[t] >= 0) rows.finish(row_of_[t], summed_.data(), padded);
             quantise_row(&summed_[(size_t)t * padded], padded, &seen_[(size_t)t * groups]);
         });
@@ -179,7 +181,7 @@ private:
         const int threads = model_.threads, groups = model_.padded_hidden / GROUP;
         const int columns = model_.padded_inner / GROUP, parts = (tokens + TOKENS - 1) / TOKENS;
         norm(member, weights.mlp_norm, hidden, tokens);
-        member.share(parts * columns, chunk_of(columns, threads), [&](int item) {
+        member.share(PRODUCT, parts * columns, chunk_of(columns, threads), [&](int item) {
             const int first = item / columns * TOKENS, column = item % columns;
             const int count = std::min(TOKENS, tokens - first);
             float gate[TOKENS * GROUP], up[TOKENS * GROUP];

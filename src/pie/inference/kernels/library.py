@@ -4,7 +4,7 @@ Everything here takes addresses: whoever calls keeps the arrays alive and vouche
 """
 
 import ctypes
-from ctypes import POINTER, Structure, c_char_p, c_float, c_int, c_int32, c_void_p
+from ctypes import POINTER, Structure, c_char_p, c_double, c_float, c_int, c_int32, c_void_p
 from pathlib import Path
 
 from pie.inference.kernels.build import NoKernels
@@ -56,21 +56,19 @@ class View(Structure):
     )  # fmt: skip
 
 
-class Statistics(Structure):
-    _fields_ = (("token", c_int32), ("best", c_float), ("log_total", c_float), ("entropy", c_float))
-
-
 ARGUMENTS = {
     "pie_version": (c_int,),
     "pie_instructions": (c_char_p,),
     "pie_count_threads": (c_int, c_int),
     "pie_open": (c_void_p, POINTER(Model), POINTER(Pages)),
     "pie_close": (None, c_void_p),
+    "pie_times": (None, c_void_p, POINTER(c_double)),
     "pie_run": (None, c_void_p, POINTER(View), c_void_p, c_void_p),
     "pie_logits": (None, c_void_p, c_void_p, c_int, c_void_p),
     "pie_attend": (None, POINTER(Heads), POINTER(Pages), POINTER(View), c_int, c_int, c_void_p, c_void_p),
     "pie_multiply": (None, POINTER(Product), c_int, c_void_p, c_int, c_void_p),
     "pie_statistics": (None, c_void_p, c_int, c_int, c_int, c_int, c_void_p),
+    "pie_top": (None, c_void_p, c_int, c_int, c_int, c_int, c_int, c_void_p),
 }
 """Result and arguments of each function."""
 
@@ -91,10 +89,12 @@ class Kernels:
         self.count_threads = library.pie_count_threads
         self.open = library.pie_open
         self.close = library.pie_close
+        self.times = library.pie_times
         self.run = library.pie_run
         self.logits = library.pie_logits
         self.attend = library.pie_attend
         self.multiply = library.pie_multiply
         self.statistics = library.pie_statistics
+        self.top = library.pie_top
         if library.pie_version() != VERSION:
             raise NoKernels(f"{path} is of another version")

@@ -1,6 +1,8 @@
 // What is asked of every distribution, in two readings of its logits.
 #pragma once
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "vectors.h"
 
@@ -43,6 +45,38 @@ inline Statistics statistics(const float* logits, int vocabulary) {
     }
     const float total = sum(totals);
     return {token, top, std::log(total), std::log(total) - sum(products) / total};
+}
+
+struct Candidate {
+    float logit;
+    int32_t token;
+
+    // Better, and the first of equals.
+    bool operator<(const Candidate& other) const {
+        return logit > other.logit || (logit == other.logit && token < other.token);
+    }
+};
+
+// The `count` best tokens, descending. One reading: whoever is no better than the worst of those held is
+// passed over, sixteen at a time.
+inline void top(const float* logits, int vocabulary, int count, int32_t* tokens) {
+    std::vector<Candidate> held;  // a heap, its worst in front
+    held.reserve(count + 1);
+    float worst = -INFINITY;
+    for (int i = 0; i < vocabulary; i += LANES) {
+        const int left = std::min(LANES, vocabulary - i);
+        if ((int)held.size() == count && left == LANES && largest(floats(logits + i)) <= worst) continue;
+        for (int j = 0; j < left; j++) {
+            const Candidate one{logits[i + j], i + j};
+            if ((int)held.size() == count && !(one < held.front())) continue;
+            held.push_back(one);
+            std::push_heap(held.begin(), held.end());
+            if ((int)held.size() > count) std::pop_heap(held.begin(), held.end()), held.pop_back();
+        }
+        if ((int)held.size() == count) worst = held.front().logit;
+    }
+    std::sort_heap(held.begin(), held.end());
+    for (int i = 0; i < count; i++) tokens[i] = held[i].token;
 }
 
 }  // namespace pie

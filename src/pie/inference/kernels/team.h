@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <vector>
 
 namespace pie {
@@ -13,6 +14,14 @@ namespace pie {
 struct alignas(64) Stage {
     std::atomic<int> taken{0};
     std::atomic<int> done{0};
+};
+
+// What a stage does, for the account of where the time goes.
+enum Kind { PRODUCT, ATTENTION, REST, KINDS };
+
+// Seconds spent so far, by kind, as one thread saw them (waiting included).
+struct Times {
+    double seconds[KINDS] = {};
 };
 
 constexpr int SPINS = 2000;
@@ -28,13 +37,12 @@ inline void pause_briefly() {
 // One thread's way through the stages. All threads call `share` in the same order with the same counts.
 class Member {
 public:
-    Member(Stage* stages, int number) : stage_(stages), number_(number) {}
-
-    int number() const { return number_; }
+    // `times` is null for all members but one.
+    Member(Stage* stages, Times* times) : stage_(stages), times_(times), last_(Clock::now()) {}
 
     // Calls `work(item)` for items 0 to `items` - 1, each once, `chunk` neighbours by the same thread.
     template <class Work>
-    void share(int items, int chunk, Work&& work) {
+    void share(Kind kind, int items, int chunk, Work&& work) {
         Stage& stage = *stage_++;
         for (int first; (first = stage.taken.fetch_add(chunk, std::memory_order_relaxed)) < items;) {
             const int last = std::min(first + chunk, items);
@@ -45,25 +53,35 @@ public:
             if (spins < SPINS) pause_briefly();
             else sched_yield();
         }
+        if (times_) note(kind);
     }
 
 private:
+    using Clock = std::chrono::steady_clock;
+
+    void note(Kind kind) {
+        const Clock::time_point now = Clock::now();
+        times_->seconds[kind] += std::chrono::duration<double>(now - last_).count();
+        last_ = now;
+    }
+
     Stage* stage_;
-    int number_;
+    Times* times_;
+    Clock::time_point last_;
 };
 
 // Runs `work(member)` on `threads` threads; it may go through at most `stages` stages.
 template <class Work>
-void together(int threads, int stages, Work&& work) {
+void together(int threads, int stages, Times* times, Work&& work) {
     std::vector<Stage> all(stages);
     if (threads <= 1) {
-        Member alone(all.data(), 0);
+        Member alone(all.data(), times);
         return work(alone);
     }
     std::atomic<int> members{0};
 #pragma omp parallel num_threads(threads)
     {
-        Member member(all.data(), members.fetch_add(1));
+        Member member(all.data(), members.fetch_add(1) ? nullptr : times);
         work(member);
     }
 }
