@@ -33,15 +33,44 @@ class Matcher:
         raw.new_matcher(cache.queue, number, [id])
         return cls(id, cache, model)
 
-    def advance(self, token: int) -> None:
-        """Moves on by a token that the driver did not sample with it."""
-        raw.advance_matcher(self._cache.queue, self.id, [token])
+    def advance(self, *tokens: int) -> None:
+        """Moves on by tokens that the driver did not sample with it. If the grammar does not allow one, the
+        queue fails, and the matcher stays where it is."""
+        raw.advance_matcher(self._cache.queue, self.id, tokens)
 
-    def fork(self, cache: Cache) -> "Matcher":
-        """One at the same place for another text; it exists when what this queue holds has been executed."""
+    def rollback(self, count: int) -> None:
+        """Takes the last `count` tokens back, sampled ones too."""
+        raw.rollback_matcher(self._cache.queue, self.id, count)
+
+    async def state(self) -> raw.MatcherState:
+        """Where it stands: `accepting` (the text may end), `stopped` (it must), and `forced`: the tokens that
+        follow in any case, and need no model."""
+        return await raw.read_matcher(self._cache.queue, self.id)
+
+    async def accepting(self) -> bool:
+        """Whether the text so far is complete."""
+        return (await self.state()).accepting
+
+    async def forced(self) -> list[int]:
+        """The tokens that must follow."""
+        return (await self.state()).forced
+
+    async def mask(self) -> bytes:
+        """The tokens that may come next as bits: token i is bit i % 8 of byte i // 8."""
+        return await raw.matcher_mask(self._cache.queue, self.id)
+
+    async def allowed(self) -> list[int]:
+        """The tokens that may come next."""
+        found = enumerate(await self.mask())
+        return [8 * index + bit for index, byte in found if byte for bit in range(8) if byte >> bit & 1]
+
+    def fork(self, cache: Cache | None = None) -> "Matcher":
+        """One at the same place, for another text if a cache is given; it exists when what this queue holds
+        has been executed."""
+        cache = cache or self._cache
         [id] = self._ids.take(1)
         raw.fork_matcher(self._cache.queue, [self.id], [id])
-        if cache.origin is None:
+        if cache is not self._cache and cache.origin is None:
             cache.origin = raw.synchronize(self._cache.queue)
         return Matcher(id, cache, self._model)
 

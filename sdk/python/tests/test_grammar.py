@@ -1,0 +1,115 @@
+"""Grammars in programs: what they are made from, and what comes out."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+
+from inferlet import Context, Grammar, Model, temperature
+from inferlet.errors import InvalidArgument
+from inferlet.grammar import KEPT
+from inferlet.testing import FakeHost
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"age": {"type": "integer"}, "tags": {"type": "array", "items": {"type": "string"}}},
+    "required": ["age", "tags"],
+    "additionalProperties": False,
+}
+
+
+@dataclass
+class Pet:
+    kind: Literal["cat", "dog"]
+    lives: int
+
+
+def babble(tokens: Sequence[int]) -> Mapping[int, float]:
+    """A model that wants everything a little, and to end a little more."""
+    return {token: 1.0 + (token * 7919 + len(tokens)) % 13 for token in range(32, 126)} | {257: 9.0, 34: 40.0}
+
+
+def generate(grammar: Grammar, **settings: Any) -> str:
+    async def main() -> str:
+        with Context() as context:
+            context.fill("x")
+            text = await context.generate(200, grammar=grammar, **settings)
+            assert context.stop_reason == "stop_token"
+            return text
+
+    with FakeHost(babble):
+        return asyncio.run(main())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_json_of_a_schema_is_json_of_that_schema(seed: int) -> None:
+    found = json.loads(generate(Grammar.json_schema(SCHEMA), sampler=temperature(1.0, seed=seed)))
+    assert isinstance(found.pop("age"), int) and isinstance(found.pop("tags"), list) and found == {}
+
+
+def test_a_type_is_a_schema() -> None:
+    pet = json.loads(generate(Grammar.json_schema(Pet), sampler=temperature(1.0, seed=1)))
+    assert pet["kind"] in ("cat", "dog") and isinstance(pet["lives"], int)
+
+
+def test_a_text_matches_its_expression_grammar_or_list() -> None:
+    assert generate(Grammar.regex("[ab]{3}-[0-9]")).count("-") == 1
+    assert generate(Grammar.lark('start: "<" /[a-z]/ ">"'))[::2] == "<>"
+    assert generate(Grammar.choice(["ja", 'n"ein'])) in ("ja", 'n"ein')
+
+
+def test_a_choice_needs_something_to_choose_from() -> None:
+    for options in ([], "text"):
+        with pytest.raises(InvalidArgument, match="at least one text"):
+            Grammar.choice(options)
+
+
+def test_a_user_function_picks_among_what_is_allowed() -> None:
+    assert generate(Grammar.regex("(no|yes)"), sampler=lambda dist: max(dist.top(9)[0])) == "yes"
+
+
+def test_a_bad_grammar_is_an_exception_of_its_first_use() -> None:
+    with pytest.raises(InvalidArgument, match="unclosed group"):
+        generate(Grammar.regex("("))
+
+
+def test_a_grammar_is_compiled_once_and_few_are_kept() -> None:
+    async def main() -> None:
+        model, grammar = Model(), Grammar.regex("a")
+        first = await grammar.number(model)
+        assert await Grammar.regex("a").number(model) == first
+        for number in range(KEPT):
+            await Grammar.regex(f"{number}").number(model)
+        assert len(model.pools.grammars) == KEPT
+        assert await grammar.number(model) != first
+
+    with FakeHost():
+        asyncio.run(main())
+
+
+def test_a_matcher_can_be_driven_by_hand() -> None:
+    async def main() -> None:
+        with Context() as context:
+            matcher = await Grammar.regex("abc(d|e)?").matcher(context)
+            assert bytes(await matcher.forced()) == b"abc"
+            matcher.advance(*b"ab")
+            other = matcher.fork()
+            matcher.advance(*b"c")
+            assert await matcher.accepting() and not await other.accepting()
+            assert set(b"de") < set(await matcher.allowed())
+            matcher.rollback(2)
+            assert await matcher.allowed() == list(b"b")
+            other.close()
+            matcher.close()
+
+    with FakeHost() as host:
+        asyncio.run(main())
+        assert not host.calls.count("unknown")
+
+
+def test_a_long_grammar_is_shown_cut() -> None:
+    assert repr(Grammar.regex("a")) == "Grammar('regex', 'a')"
+    assert len(repr(Grammar.regex("a" * 100))) < 90
