@@ -7,22 +7,32 @@ fake token (`pie.testing.tokens`) and of a fake distribution (`HashedScores`).
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Any
+
+from naive_slots import NaiveSlots
 
 from pie.core.commands import (
     AllocEmbs,
     AllocPages,
+    AllocSlots,
     Command,
     CopyPages,
+    DecodeAhead,
     Dist,
+    EmbedSlots,
     EmbedText,
     ExportPages,
     ForkPages,
     Forward,
     FreeEmbs,
     FreePages,
+    FreeSlots,
     ImportPages,
     MaskPage,
     NextDist,
+    ReadSlots,
+    Sample,
+    Score,
 )
 from pie.testing import HashedScores
 from pie.testing.scores import BEST_LOGIT
@@ -54,8 +64,14 @@ class NaiveProgram:
     pages: dict[int, NaivePage] = field(default_factory=dict)
     embs: dict[int, tuple[int, int] | None] = field(default_factory=dict)
 
-    def execute(self, command: Command) -> Dist | None:
+    def __post_init__(self) -> None:
+        self._sampler = NaiveSlots(len(self.scores.top(0, 1 << 20)[0]), self.scores)
+        self.slots = self._sampler.tokens
+
+    def execute(self, command: Command) -> Any:
         """The answer, where the command has one."""
+        if isinstance(command, Sample | EmbedSlots | ReadSlots | DecodeAhead | Score):
+            return self._use_slots(command)
         if isinstance(command, NextDist):
             return self._dist(command)
         if isinstance(command, Forward):
@@ -71,16 +87,47 @@ class NaiveProgram:
     def _name(self, command: Command) -> None:
         match command:
             case AllocPages(pages):
-                for page in pages:
-                    self.pages[page] = NaivePage.empty(self.page_size)
-            case FreePages(pages):
-                for page in pages:
-                    del self.pages[page]
-            case AllocEmbs(embs):
-                self.embs.update(dict.fromkeys(embs))
-            case FreeEmbs(embs):
-                for emb in embs:
-                    del self.embs[emb]
+                self.pages.update((page, NaivePage.empty(self.page_size)) for page in pages)
+            case AllocEmbs(names):
+                self.embs.update(dict.fromkeys(names))
+            case AllocSlots(names):
+                self.slots.update(dict.fromkeys(names))
+            case FreePages(names):
+                forget(self.pages, names)
+            case FreeEmbs(names):
+                forget(self.embs, names)
+            case FreeSlots(names):
+                forget(self.slots, names)
+
+    def _use_slots(self, command: Sample | EmbedSlots | ReadSlots | DecodeAhead | Score) -> Any:
+        match command:
+            case Sample(emb, spec, slot):
+                self.slots[slot] = self._sampler.draw(self._emb(emb)[0], spec)
+            case EmbedSlots(slots, positions, embs):
+                for slot, position, emb in zip(slots, positions, embs, strict=True):
+                    self.embs[emb] = embed(self._sampler.read(slot)), position
+            case ReadSlots(slots):
+                return [self._sampler.read(slot) for slot in slots]
+            case DecodeAhead():
+                return self._decode(command)
+            case Score(embs, targets):
+                pairs = zip(embs, targets, strict=True)
+                return [self.scores.logprob(self._emb(emb)[0], target) for emb, target in pairs]
+        return None
+
+    def _decode(self, run: DecodeAhead) -> list[int]:
+        tokens: list[int] = []
+        for i in range(run.steps):
+            position = run.position + i
+            if i:
+                self.embs[run.emb] = embed(tokens[-1]), position - 1
+                page, offset = divmod(run.offset + i - 1, self.page_size)
+                self._forward(
+                    Forward(run.pages[: page + 1], [run.emb], [run.pages[page]], offset, [run.oemb], (), None)
+                )
+            state = self._emb(run.oemb)[0]
+            tokens.append(self._sampler.draw_step(state, run.spec, position, tokens))
+        return tokens
 
     def _share(self, command: Command) -> None:
         match command:
@@ -169,3 +216,8 @@ class NaiveProgram:
 
 def total(seen: list[bool], keys: list[int]) -> int:
     return sum(key for flag, key in zip(seen, keys, strict=True) if flag)
+
+
+def forget(contents: dict[int, Any], names: Sequence[int]) -> None:
+    for name in names:
+        del contents[name]

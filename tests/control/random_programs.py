@@ -5,12 +5,13 @@ only when all is quiet. So the model can execute a command when it is submitted.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from naive import NaiveExports, NaivePage, NaiveProgram
-from world import PAGE_SIZE, Program, World, emb_names, page_names
+from random_parts import Inferlet, Owner, make_forward, same, some
+from random_slots import make_slot_commands
+from world import PAGE_SIZE, World, emb_names, page_names, slot_names
 
 from pie.control import ControlSettings
 from pie.control.exports import TenantExports
@@ -19,86 +20,30 @@ from pie.control.settings import Policy
 from pie.core.commands import (
     AllocEmbs,
     AllocPages,
+    AllocSlots,
     Command,
     CopyPages,
-    Dist,
+    DecodeAhead,
     EmbedText,
     ExportPages,
     ForkPages,
-    Forward,
     FreeEmbs,
     FreePages,
+    FreeSlots,
     ImportPages,
     MaskPage,
     NextDist,
+    ReadSlots,
+    Score,
     Span,
     Synchronize,
 )
 from pie.core.errors import InternalError, OutOfResources, QueueFailed, Unavailable
-from pie.core.ids import PhysicalPage, QueueId, Token, VirtualEmb, VirtualPage
+from pie.core.ids import PhysicalPage, Token, VirtualEmb, VirtualPage
 from pie.testing import HashedScores, Recorded, fake_spec
 
 VOCABULARY = 101
 POLICIES: list[Policy] = ["eager", "k-only", "t-only", "adaptive"]
-
-
-@dataclass
-class Owner:
-    """A queue and the names that only it uses."""
-
-    inferlet: "Inferlet"
-    queue: QueueId
-    pages: list[int] = field(default_factory=list)
-    embs: list[int] = field(default_factory=list)
-    imported: set[int] = field(default_factory=set)
-    """Those of its pages that are somebody else's."""
-    expected: dict[str, Dist | None] = field(default_factory=dict)
-    """What completions that were not called yet must say."""
-
-    @property
-    def own_pages(self) -> list[int]:
-        """Pages that may be written."""
-        return [page for page in self.pages if page not in self.imported]
-
-    @property
-    def written(self) -> list[int]:
-        """Embs that hold something."""
-        return [emb for emb in self.embs if self.inferlet.naive.embs[emb] is not None]
-
-
-@dataclass
-class Inferlet:
-    program: Program
-    naive: NaiveProgram
-    owners: list[Owner] = field(default_factory=list)
-
-
-def some(dice: Random, values: Sequence[int], most: int, least: int = 0) -> list[int]:
-    """Some of the values, in any order."""
-    most = max(0, min(most, len(values)))
-    return dice.sample(values, dice.randint(min(least, most), most))
-
-
-def make_forward(owner: Owner, dice: Random, iemb: list[int]) -> Forward:
-    """Mostly like a step that fills pages, sometimes with anything that is allowed."""
-    ikv = list(owner.pages) if dice.random() < 0.6 else some(dice, owner.pages, 4)
-    okv = some(dice, owner.own_pages, 3, 1)
-    room = len(okv) * PAGE_SIZE - len(iemb)
-    if room < 0 or dice.random() < 0.1:
-        okv, room = [], 0
-    offset = dice.randint(0, min(room, PAGE_SIZE - 1 if dice.random() < 0.8 else room))
-    oemb = some(dice, owner.embs, len(iemb))
-    outputs = [dice.randrange(len(iemb)) for _ in oemb] if dice.random() < 0.3 else []
-    mask = make_mask(dice, len(ikv) * PAGE_SIZE + len(iemb), len(iemb)) if dice.random() < 0.25 else None
-    return Forward(page_names(ikv), emb_names(iemb), page_names(okv), offset, emb_names(oemb), outputs, mask)
-
-
-def make_mask(dice: Random, width: int, rows: int) -> list[list[int]]:
-    mask = []
-    for _ in range(rows):
-        edges = sorted(dice.randint(0, width) for _ in range(dice.randint(0, 5)))
-        mask.append([b - a for a, b in zip([0, *edges], edges, strict=False)])
-    return mask
 
 
 class RandomPrograms:
@@ -116,10 +61,11 @@ class RandomPrograms:
             k=dice.choice([1, 3]),
             max_batch_tokens=dice.choice([3, 2048]),
             max_batch_dists=dice.choice([2, 512]),
-            passes_in_flight=dice.choice([1, 1, 2]),
+            passes_in_flight=dice.choice([None, 1, 2, 3]),
         )
         pages, embs = (12, 18) if self.tight else (400, 800)
-        self.world = World(settings, fake_spec(pages, embs, PAGE_SIZE, VOCABULARY, context=64), auto=False)
+        spec = fake_spec(pages, embs, PAGE_SIZE, VOCABULARY, context=64, slots=8 if self.tight else 60)
+        self.world = World(settings, spec, auto=False)
         self.losing = False
         """Contents were lost."""
         self.exports: NaiveExports = {}
@@ -155,10 +101,10 @@ class RandomPrograms:
 
     def submit(self, owner: Owner, command: Command) -> bool:
         """To both sides. A queue that has failed for want of memory starts again, with nothing."""
-        asks = isinstance(command, NextDist | Synchronize)
+        asks = isinstance(command, NextDist | Synchronize | ReadSlots | Score | DecodeAhead)
         self.labels += asks
         label = f"answer {self.labels}"
-        completion = self.world.recorder.completion(label) if asks else None
+        completion = self.world.recorder.listener(label) if asks else None
         try:
             owner.inferlet.program.session.submit(owner.queue, command, completion)
         except QueueFailed:
@@ -173,9 +119,10 @@ class RandomPrograms:
         """After a reset nobody knows what was executed, so the names go too."""
         session, naive = owner.inferlet.program.session, owner.inferlet.naive
         session.reset(owner.queue)
-        pages, embs = owner.pages, owner.embs
-        owner.pages, owner.embs, owner.expected, owner.imported = [], [], {}, set()
-        for freed in (FreePages(page_names(pages)), FreeEmbs(emb_names(embs))):
+        pages, embs, slots = owner.pages, owner.embs, owner.slots
+        owner.pages, owner.embs, owner.slots, owner.expected, owner.imported = [], [], [], {}, set()
+        names = FreePages(page_names(pages)), FreeEmbs(emb_names(embs)), FreeSlots(slot_names(slots))
+        for freed in names:
             session.submit(owner.queue, freed)
             naive.execute(freed)
         self.fill_up(owner)
@@ -195,6 +142,9 @@ class RandomPrograms:
             embs = self.new_names(naive.embs, self.dice.randint(2, 5) - len(owner.embs))
             if self.submit(owner, AllocEmbs(emb_names(embs))):
                 owner.embs += embs
+                slots = self.new_names(naive.slots, 2 - len(owner.slots))
+                if self.submit(owner, AllocSlots(slot_names(slots))):
+                    owner.slots += slots
 
     def free(self) -> None:
         dice, owner = self.dice, self.any_owner()
@@ -214,7 +164,10 @@ class RandomPrograms:
             owner.pages += dst
 
     def copy(self) -> None:
-        dice, owner = self.dice, self.any_owner()
+        self.copy_pages(self.any_owner())
+
+    def copy_pages(self, owner: Owner) -> None:
+        dice = self.dice
         count = dice.randint(1, 3) if owner.pages else 0
         count = count if owner.own_pages else 0
         src, dst = dice.choices(owner.pages or [0], k=count), dice.choices(owner.own_pages or [0], k=count)
@@ -228,7 +181,8 @@ class RandomPrograms:
         dice, owner = self.dice, self.any_owner()
         if owner.own_pages:
             page, visible = dice.choice(owner.own_pages), dice.randrange(2**PAGE_SIZE)
-            self.submit(owner, MaskPage(VirtualPage(page), visible))
+            if self.submit(owner, MaskPage(VirtualPage(page), visible)) and dice.random() < 0.6:
+                self.copy_pages(owner)
 
     @property
     def tenant(self) -> TenantExports:
@@ -286,8 +240,9 @@ class RandomPrograms:
 
     def forward(self) -> None:
         dice, owner = self.dice, self.any_owner()
-        if owner.written:
-            self.submit(owner, make_forward(owner, dice, some(dice, owner.written, 4, 1)))
+        for _ in range(dice.randint(1, 2)):
+            if owner.written:
+                self.submit(owner, make_forward(owner, dice, some(dice, owner.written, 4, 1)))
 
     def ask(self) -> None:
         dice, owner = self.dice, self.any_owner()
@@ -305,6 +260,13 @@ class RandomPrograms:
             if self.submit(owner, command):
                 for emb in command.oemb[:1]:
                     self.submit(owner, NextDist(emb, 1, []))
+
+    def run_ahead(self) -> None:
+        """Something with slots."""
+        owner = self.any_owner()
+        for command in make_slot_commands(owner, self.dice, VOCABULARY):
+            if not self.submit(owner, command):
+                return
 
     def synchronize(self) -> None:
         self.submit(self.any_owner(), Synchronize())
@@ -385,6 +347,9 @@ class RandomPrograms:
         for name in owner.written:
             slot = space.embs.find(emb_names([name]))[0].physical
             assert slot is not None and executor.slots[slot] == naive.embs[name], f"emb {name}"
+        for name in owner.filled:
+            cell = space.slots.find(slot_names([name]))[0].physical
+            assert cell is not None and executor.tokens[cell] == naive.slots[name], f"slot {name}"
 
     def content(self, place: PhysicalPage | None) -> NaivePage:
         """What the driver has there."""
@@ -428,10 +393,12 @@ class RandomPrograms:
         self.world.control.check_integrity()
         assert self.world.free_pages == self.world.spec.pages
         assert self.world.free_embs == self.world.spec.embs
+        assert self.world.free_slots == self.world.spec.slots
 
 
 STEPS: dict[Callable[[RandomPrograms], None], float] = {
     RandomPrograms.think: 6,
+    RandomPrograms.run_ahead: 5,
     RandomPrograms.fork: 2,
     RandomPrograms.export: 1.5,
     RandomPrograms.import_pages: 2,
@@ -455,10 +422,3 @@ STEPS: dict[Callable[[RandomPrograms], None], float] = {
     RandomPrograms.close: 0.2,
 }
 """What may happen, and how often."""
-
-
-def same(got: object, expected: Dist | None) -> bool:
-    if not isinstance(got, Dist) or expected is None:
-        return got is expected
-    close = all(abs(got.chosen[token] - value) < 1e-5 for token, value in expected.chosen.items())
-    return close and (got.tokens, got.probs) == (expected.tokens, expected.probs)

@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 from random_programs import RandomPrograms
 
-from pie.control import placing_forward
+from pie.control import errands, placing_decode, placing_forward
 from pie.control.batch import Batch
 from pie.control.claims import Claims
 from pie.control.conflicts import Touched
-from pie.control.leases import PageLease
+from pie.control.desk import Desk
+from pie.control.leases import PageLease, SlotLease
 from pie.control.memory import Memory
 from pie.control.planner import Planner
 from pie.control.pool import Pool
-from pie.control.work import ForwardWork
+from pie.control.work import DecodeWork, ForwardWork
 from pie.core.errors import InternalError
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -122,6 +123,38 @@ def forget(touched: str) -> Patch:
     return apply
 
 
+def embed_the_tokens_of_runs_a_position_too_late(patch: pytest.MonkeyPatch) -> None:
+    sample, embed, forward = placing_decode.PARTS
+
+    def embed_late(run: DecodeWork, step: int, page_size: int) -> Any:
+        return embed(run, step + 1, page_size)
+
+    patch.setattr(placing_decode, "PARTS", (sample, embed_late, forward))
+
+
+def forget_what_is_under_way_in_the_penalties_of_runs(patch: pytest.MonkeyPatch) -> None:
+    def make(run: DecodeWork, step: int, page_size: int) -> Any:
+        run.known = step
+        return placing_decode.make_sample(run, step, page_size)
+
+    patch.setattr(placing_decode, "PARTS", (make, *placing_decode.PARTS[1:]))
+
+
+class Late:
+    """A slot as it is when somebody looks."""
+
+    def __init__(self, desk: Desk, lease: SlotLease) -> None:
+        self._desk = desk
+        self._place = lease.physical
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._desk.memory.sampled[self._place], name)  # type: ignore[index]
+
+
+def read_slots_as_they_are_when_the_answer_comes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(errands, "_sampled", Late)
+
+
 def leak_pages_of_closed_programs(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Memory, "close_space", lambda self, space, _: self.spaces.pop(space))
 
@@ -172,6 +205,10 @@ BUGS: dict[str, Patch] = {
     "forget which embs are touched": forget("embs"),
     "forget which embs are produced": forget("embs_produced"),
     "forget which embs are scored": forget("embs_scored"),
+    "forget which slots are sampled": forget("slots_sampled"),
+    "embed the tokens of runs a position too late": embed_the_tokens_of_runs_a_position_too_late,
+    "forget what is under way in the penalties of runs": forget_what_is_under_way_in_the_penalties_of_runs,
+    "read slots as they are when the answer comes": read_slots_as_they_are_when_the_answer_comes,
     "leak pages of closed programs": leak_pages_of_closed_programs,
     "leak what a reset queue would have freed": leak_what_a_reset_queue_would_have_freed,
     "share without counting": share_without_counting,

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from random_programs import RandomPrograms
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), steps=st.integers(1, 100))
 def test_random_programs_see_what_they_would_see_alone_in_order_and_without_sharing(
     seed: int, steps: int
@@ -13,7 +13,7 @@ def test_random_programs_see_what_they_would_see_alone_in_order_and_without_shar
     RandomPrograms(seed).run(steps)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_same_stimuli_lead_to_the_same_passes(seed: int) -> None:
     first, second = RandomPrograms(seed), RandomPrograms(seed)

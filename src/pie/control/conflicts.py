@@ -20,11 +20,10 @@ earlier one:
 
     slot: earlier ↓  later →   embed reads   penalties read   sample writes
     embed reads                    yes            yes              yes
-    penalties read                 yes            yes              no **
+    penalties read                 yes            yes              yes
     sample writes                  no             no               no
 
-    *   one and the same forward may read and write a page.
-    **  one and the same sample may count its slot's old token and replace it.
+    *  one and the same forward may read and write a page.
 
 Embeds read slots, and penalties count them, as they were before the pass.
 
@@ -52,7 +51,7 @@ class Touched:
     __slots__ = (
         "embs", "embs_embedded", "embs_produced", "embs_scored", "matchers_asked", "matchers_changed",
         "matchers_looked", "matchers_moved",
-        "pages_changed", "pages_masked", "pages_read", "pages_written", "slots_sampled", "slots_seen",
+        "pages_changed", "pages_masked", "pages_read", "pages_written", "slots_sampled",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -70,8 +69,6 @@ class Touched:
         """Written by forwards."""
         self.embs_scored: set[PhysicalEmb] = set()
         self.slots_sampled: set[PhysicalSlot] = set()
-        self.slots_seen: set[PhysicalSlot] = set()
-        """By penalties."""
         self.matchers_changed: set[PhysicalMatcher] = set()
         """By operations."""
         self.matchers_looked: set[PhysicalMatcher] = set()

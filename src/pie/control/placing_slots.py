@@ -53,17 +53,16 @@ def place_sample(batch: Batch, entry: Entry, work: SampleWork) -> bool:
         columns.sample_matchers.append(matcher)
         columns.seen_slots += seen
         columns.seen_slot_starts.append(len(columns.seen_slots))
-        batch.touched.slots_seen.update(seen)
         batch.touched.score(state)
     return True
 
 
 def _may_take(batch: Batch, entry: Entry, slot: SlotLease) -> bool:
-    """Whether the sample's slot is there and free of what came before."""
-    place, touched = slot.physical, batch.touched
+    """Whether the sample's slot is there, and no other sample of the pass goes to it."""
+    place = slot.physical
     if place is None:
         return batch.give(batch.memory.slots, entry.queue.space.slots, (slot,))
-    return place not in touched.slots_sampled and place not in touched.slots_seen
+    return place not in batch.touched.slots_sampled
 
 
 def _add(batch: Batch, entry: Entry, work: SampleWork, slot: PhysicalSlot) -> None:

@@ -37,11 +37,14 @@ class RecordingCompletion:
 
 
 class RecordingListener(RecordingCompletion):
-    """A `core.commands.Listener`; `tokens` are those that it has heard of."""
+    """A `core.commands.Listener`; `tokens` are those that it has heard of, and its value where it got any."""
 
     def __init__(self, label: str, events: list[Recorded]) -> None:
         super().__init__(label, events)
         self.tokens: list[int] = []
+
+    def resolve(self, value: object) -> None:
+        super().resolve(self.tokens or value)
 
     def add(self, token: int) -> None:
         if self._done:
