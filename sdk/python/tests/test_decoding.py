@@ -57,7 +57,7 @@ GUESSES: dict[str, Speculator | None] = {
     "no guess": None,
     "lookup": PromptLookup(),
     "good guess": guess_well,
-    "bad guess": lambda tokens: [1, 2, 3, 4, 5],
+    "bad guess": lambda _: [1, 2, 3, 4, 5],
 }
 
 
@@ -279,7 +279,8 @@ def test_a_score_of_any_length_leaves_no_trace(host: FakeHost, before: int, leng
         with Context() as context:
             context.fill("abc")
             await context.generate(before)
-            continuation = [ord("a") + (context.tokens[-1] - ord("a") + step) % 26 for step in range(1, length + 1)]
+            last = context.tokens[-1] - ord("a")
+            continuation = [ord("a") + (last + step) % 26 for step in range(1, length + 1)]
             assert await context.score(continuation) == pytest.approx([math.log(0.7)] * length)
             await goes_on_correctly(context)
 
@@ -320,7 +321,8 @@ def test_hidden_tokens_are_not_seen_any_more() -> None:
         context = Context()
         context.fill([1] * 40)
         seen = []
-        for start, end, visible in [(0, 0, False), (3, 20, False), (30, None, False), (5, 10, True), (0, 40, True)]:
+        spans = [(0, 0, False), (3, 20, False), (30, None, False), (5, 10, True), (0, 40, True)]
+        for start, end, visible in spans:
             context.mask(start, end, visible)
             seen.append((await context.next_dist()).max_index())
         return seen

@@ -19,6 +19,13 @@ MOST_OUTPUT = 4 << 20
 MOST_MESSAGES = 4096
 
 
+class Conversation(msgspec.Struct):
+    """Messages, and the tools that the model may call."""
+
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]] | None = None
+
+
 class RefusedByTemplate(Exception):
     """The template called `raise_exception`: these messages are not what it is for."""
 
@@ -55,9 +62,9 @@ class ChatTemplate:
 
     def render(self, messages: str, add_generation_prompt: bool) -> str:
         """Raises `InvalidArgument` for messages that are no messages, or that the template refuses."""
-        parsed = parse_messages(messages)
+        parsed, tools = parse_conversation(messages)
         try:
-            return self._render(messages=parsed, add_generation_prompt=add_generation_prompt)
+            return self._render(messages=parsed, tools=tools, add_generation_prompt=add_generation_prompt)
         except InvalidArgument:
             raise
         except RefusedByTemplate as error:
@@ -84,11 +91,18 @@ def find_template_problem(source: str) -> str:
     return ""
 
 
-def parse_messages(text: str) -> list[dict[str, Any]]:
+def parse_conversation(text: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
+    """A list of messages, or an object with `messages` and `tools` (JSON schemas of functions, or None)."""
     try:
-        messages = msgspec.json.decode(text, type=list[dict[str, Any]])
+        found = msgspec.json.decode(text, type=list[dict[str, Any]] | Conversation)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise InvalidArgument(f"messages are not a JSON list of objects: {error}") from None
+    if isinstance(found, Conversation):
+        return check_messages(found.messages), found.tools or None
+    return check_messages(found), None
+
+
+def check_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if not 1 <= len(messages) <= MOST_MESSAGES:
         raise InvalidArgument(f"there are {len(messages)} messages, not between 1 and {MOST_MESSAGES}")
     for index, message in enumerate(messages):

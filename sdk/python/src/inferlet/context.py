@@ -76,8 +76,11 @@ class Context:
 
         Give the whole conversation each time: what the context already holds of it is not computed again.
         """
-        rendered = self.model.apply_chat_template(messages, add_generation_prompt)
-        tokens = self.model.tokenize(rendered)
+        self.replace(self.model.apply_chat_template(messages, add_generation_prompt))
+
+    def replace(self, text: str) -> None:
+        """Makes this the text. What the context holds of its beginning already is not computed again."""
+        tokens = self.model.tokenize(text)
         common = common_prefix(self._text.tokens, tokens)
         if common < len(self):
             self.trim(common)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from inferlet import raw
 from inferlet.errors import InvalidArgument
@@ -9,8 +10,8 @@ from inferlet.host import bound
 from inferlet.interfaces import ModelRecord
 from inferlet.pools import pools_of
 
-Message = Mapping[str, str]
-"""`{"role": "user", "content": "Hello"}`; roles are the template's: "system", "user", "assistant"."""
+Message = Mapping[str, Any]
+"""`{"role": "user", "content": "Hello"}`; roles are the template's: "system", "user", "assistant", "tool"."""
 
 
 class Model:
@@ -72,9 +73,18 @@ class Model:
         """The bytes of every token, by token. Large: ask once."""
         return raw.get_vocabs(self.name)
 
-    def apply_chat_template(self, messages: Sequence[Message], add_generation_prompt: bool = True) -> str:
-        """A conversation as the text that the model was trained on; the reply is expected at its end."""
-        return raw.apply_chat_template(self.name, json.dumps(list(messages)), add_generation_prompt)
+    def apply_chat_template(
+        self, messages: Sequence[Message], add_generation_prompt: bool = True,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> str:
+        """A conversation as the text that the model was trained on; the reply is expected at its end.
+
+        tools: schemas of functions, for a template that shows them. `ChatTemplate` knows more about it.
+        """
+        conversation: Any = list(messages)
+        if tools:
+            conversation = {"messages": conversation, "tools": list(tools)}
+        return raw.apply_chat_template(self.name, json.dumps(conversation), add_generation_prompt)
 
 
 def _find(name: str | None) -> ModelRecord:

@@ -143,6 +143,17 @@ class Transcript:
         finally:
             more.close()
 
+    async def export(self, name: str, lease_seconds: float | None, about: bytes) -> None:
+        """Reads the whole text and publishes its pages. A name that cannot be had harms nothing."""
+        await self.read()
+        self.cache.export(name, len(self.tokens), lease_seconds, about)
+        await self.wait(self._do(raw.synchronize, self.cache.queue))
+
+    def take_import(self, name: str, pages: int, tokens: list[int]) -> None:
+        """Begins with published pages that hold these tokens."""
+        self.cache.take_import(name, pages, len(tokens))
+        self.tokens += tokens
+
     def mask(self, start: int, end: int, visible: bool) -> None:
         """Hides or shows tokens for the last token and all later ones."""
         self._do(self.cache.mask, self.tokens, start, end, visible)

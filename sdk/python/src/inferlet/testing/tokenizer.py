@@ -23,5 +23,8 @@ class FakeTokenizer:
         return VOCABULARY
 
     def apply_chat_template(self, _model: str, messages: str, add_generation_prompt: bool) -> str:
-        turns = [_CHATML.format(**message) for message in json.loads(messages)]
+        conversation = json.loads(messages)
+        if isinstance(conversation, dict):
+            conversation = conversation["messages"]
+        turns = [_CHATML.format(role=each["role"], content=each["content"]) for each in conversation]
         return "".join(turns) + ("<|im_start|>assistant\n" if add_generation_prompt else "")
