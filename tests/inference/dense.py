@@ -9,18 +9,12 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import torch
+from greedy_programs import Node, dense_logprobs, expand
 from transformers import LlamaForCausalLM
 
 from pie.core.passes import Pass
 
 Slot = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    token: int
-    position: int
-    seen: frozenset[int]
 
 
 @dataclass
@@ -49,19 +43,7 @@ class DenseReference:
 
     def logprobs(self, slots: Sequence[int]) -> torch.Tensor:
         """[slots, vocabulary]"""
-        count = len(self.nodes)
-        mask = torch.zeros(count, count, dtype=torch.bool)
-        for index, node in enumerate(self.nodes):
-            mask[index, list(node.seen)] = True
-        bias = torch.zeros(count, count).masked_fill(~mask, torch.finfo(torch.float32).min)
-        with torch.no_grad():
-            logits = self.model(
-                input_ids=torch.tensor([[node.token for node in self.nodes]]),
-                position_ids=torch.tensor([[node.position for node in self.nodes]]),
-                attention_mask=bias[None, None],
-                use_cache=False,
-            ).logits[0]
-        return logits[[self.outputs[slot] for slot in slots]].log_softmax(-1)
+        return dense_logprobs(self.model, self.nodes, [self.outputs[slot] for slot in slots])
 
     def _clear(self, pages: Sequence[int]) -> None:
         gone = set(pages)
@@ -135,11 +117,6 @@ class DenseReference:
 
 def row_of(values: Sequence[int], starts: Sequence[int], row: int) -> Sequence[int]:
     return values[starts[row] : starts[row + 1]]
-
-
-def expand(runs: Sequence[int], width: int) -> list[bool]:
-    bits = [bool(i % 2) for i, run in enumerate(runs) for _ in range(run)]
-    return (bits + [False] * width)[:width]
 
 
 def load_reference(folder: Path, page_size: int, gguf_file: str | None = None) -> DenseReference:

@@ -19,7 +19,7 @@ from pie.testing.passes import PassBuilder
 SIZE = 8
 PAGES = [5, 2, 9]
 CACHED = 20
-SETTINGS = InferenceSettings(page_size=SIZE, pages=16, embs=256, threads=1, precision="fp32")
+SETTINGS = InferenceSettings(page_size=SIZE, pages=16, embs=256, threads=1, precision="fp32", kernels="torch")
 CONFIG = replace(TINY, layers=3)
 TOKENS: list[int] = np.random.default_rng(3).integers(0, TINY.vocabulary_size, 23).tolist()
 
