@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from inferlet.checks import U64_MAX, number, unsigned
+from inferlet.checks import U64_MAX, number, unsigned, unsigned_list
 from inferlet.futures import Future
 from inferlet.host import Host, bound, translate
 
@@ -70,6 +70,8 @@ class Dist(Future["Dist"]):
     def sample_as(self, how: Sampling) -> int:
         """`sample` with its settings in one value."""
         host = self._host
+        if type(how.seen) is not list:
+            how = how._replace(seen=unsigned_list("seen", how.seen))
         try:
             return host.output_text.dist_sample(self.id, how)
         except host.error as failure:

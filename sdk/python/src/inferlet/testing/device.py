@@ -9,7 +9,7 @@ from inferlet.testing.drawing import Shares, draw, penalised, ranked
 from inferlet.testing.memory import FakeMemory
 from inferlet.testing.pages import Emb, Slot, invalid, sees
 from inferlet.testing.runtime import FakeRuntime, ModelRecord, TokenRun
-from inferlet.testing.waiting import FakeFutures, Pending
+from inferlet.testing.waiting import FakeFutures
 
 
 class FakeDevice:
@@ -105,33 +105,6 @@ class FakeDevice:
         adapter = self.embs.find(emb).adapter
         return ranked((self.adapters[adapter] if adapter else self.answer)(seen))
 
-    def decode_step(
-        self, queue: int, token: int, position: int, ikv: list[int], emb: int, okv: int, okv_offset: int,
-        oemb: int, top_k: int,
-    ) -> int:
-        before = len(self._calls)
-        self.embed_txt(queue, [token], [position], [emb])
-        self.forward(queue, ikv, [emb], [okv], okv_offset, [oemb], [], None)
-        dist: int = self.get_next_dist(queue, oemb, top_k, [])
-        self._calls[before:] = ["decode_step"]
-        return dist
-
-    def decode_greedy(
-        self, queue: int, token: int, position: int, pages: list[int], emb: int, oemb: int, count: int,
-        stop: list[int],
-    ) -> int:
-        before = len(self._calls)
-        size = self._runtime.model_of(queue).page_size
-        found: list[int] = []
-        while len(found) < count and not (found and found[-1] in stop):
-            at = position + len(found)
-            page, offset = divmod(at, size)
-            seen = pages[: page + 1 if offset else page]
-            dist = self.decode_step(queue, token, at, seen, emb, pages[page], offset, oemb, 1)
-            found.append(token := self.take_max_index(dist))
-        self._calls[before:] = ["decode_greedy"]
-        return self._futures.add(Pending(self._futures.milliseconds, found))
-
     def take_tokens(self, run: int) -> list[int]:
         self._calls.append("take_tokens")
         found = self._futures.finish(run)
@@ -139,11 +112,6 @@ class FakeDevice:
         if not isinstance(found, TokenRun) or not found.tokens:
             self._futures.pending.pop(run)
         return tokens
-
-    def take_max_index(self, dist: int) -> int:
-        self._calls.append("take_max_index")
-        best: int = next(iter(self._futures.take(dist)))
-        return best
 
     def dist_max_index(self, dist: int) -> int:
         return next(iter(self._dist(dist)))

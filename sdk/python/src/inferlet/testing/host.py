@@ -17,6 +17,7 @@ from inferlet.testing.runtime import FakeRuntime, ModelRecord
 from inferlet.testing.scores import FakeEyes, FakeScores
 from inferlet.testing.slots import FakeSlots
 from inferlet.testing.sources import Readable, SourceText
+from inferlet.testing.strict import Strict
 from inferlet.testing.tenant import FakeStore, FakeTopics, Tenant
 from inferlet.testing.tokenizer import FakeTokenizer
 from inferlet.testing.waiting import FakeFutures
@@ -80,13 +81,15 @@ class FakeHost(Host, AbstractContextManager["FakeHost"]):
                 web=web, programs=programs, tenant=self.tenant,
             )
 
+        allocate, forward, sample = Strict(self._memory), Strict(self._device), Strict(self._slots)
         super().__init__(
-            futures=self._clock, runtime=self._runtime, allocate=self._memory, forward=self._device,
-            input_text=self._device, tokenize=FakeTokenizer(), output_text=self._device, sample=self._slots,
-            constrain=matchers, score=scores, introspect=scores, input_image=FakeEyes(),
-            http=FakeWeb(web or {}, self._runtime), topics=FakeTopics(self.tenant, self._clock),
-            spawning=FakeSpawning(program, programs or {}, self._clock, child_host),
-            store=FakeStore(self.tenant), error=HostError,
+            futures=Strict(self._clock), runtime=Strict(self._runtime), allocate=allocate, forward=forward,
+            input_text=forward, tokenize=Strict(FakeTokenizer()), output_text=forward, sample=sample,
+            constrain=Strict(matchers), score=Strict(scores), introspect=Strict(scores),
+            input_image=Strict(FakeEyes()), http=Strict(FakeWeb(web or {}, self._runtime)),
+            topics=Strict(FakeTopics(self.tenant, self._clock)),
+            spawning=Strict(FakeSpawning(program, programs or {}, self._clock, child_host)),
+            store=Strict(FakeStore(self.tenant)), error=HostError,
         )
 
     def fail_next(self, message: str, kind: ErrorKind = ErrorKind.OUT_OF_RESOURCES) -> None:
