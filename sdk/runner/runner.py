@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import heap
+import immortals
 import standard_library
 import wit_world
 from componentize_py_types import Err
@@ -34,7 +35,7 @@ from wit_world.imports import (
 )
 
 from inferlet import Host, bind
-from inferlet.runner import ProgramFailed, run_program
+from inferlet.runner import ProgramFailed, rehearse, run_program
 from inferlet.snapshot import warm_up
 
 MOST_RECURSION = 6_000
@@ -61,8 +62,12 @@ class WitWorld(wit_world.WitWorld):
     """The exports of the world `runner`."""
 
     def run(self) -> str:
+        program = source.get_program()
+        if not program.first_line:
+            rehearse(program, runtime.get_arg())
+            program = source.get_program()
         try:
-            return run_program(source.get_program(), runtime.get_arg(), source.note_loop)
+            return run_program(program, runtime.get_arg(), source.note_loop)
         except ProgramFailed as failure:
             raise Err(str(failure)) from None
 
@@ -89,6 +94,7 @@ bind(Host(
     error=Err,
 ))
 sys.setrecursionlimit = _set_recursion_limit
+objects = immortals.addresses()
 filling = heap.fill_holes()
 gc.freeze()
 random.seed = _seed_later  # the last thing before the snapshot: componentize-py takes it from here

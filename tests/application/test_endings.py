@@ -100,10 +100,12 @@ async def test_hundreds_of_programs_leave_nothing_behind(sandbox: Sandbox) -> No
 
     await batch()
     gc.collect()
+    await sandbox.quiet()
     before = resident_bytes(), descriptors(), len(asyncio.all_tasks())
     for _ in range(6):
         await batch()
     gc.collect()
+    await sandbox.quiet()
     after = resident_bytes(), descriptors(), len(asyncio.all_tasks())
     assert after[0] - before[0] < 16 << 20
     assert after[1:] == before[1:]

@@ -1,10 +1,12 @@
 """Who runs when."""
 
+import asyncio
+
 import pytest
 from sandbox import Sandbox, make_application, make_control, message, shared_home
 
 from pie.application.fiber import Fiber
-from pie.core.events import Finished
+from pie.core.events import Event, Finished, Message
 from pie.core.programs import Launch, Source
 
 pytestmark = pytest.mark.wasm
@@ -93,12 +95,49 @@ async def test_to_instantiate_the_runner_calls_nothing_of_ours(sandbox: Sandbox)
     assert Nobody.host_calls == 0
 
 
-@pytest.mark.parametrize("spares", [0, 2])
-async def test_programs_run_the_same_with_and_without_spare_sandboxes(spares: int) -> None:
+TRACES = """
+import asyncio, gc, linecache, random, sys
+from inferlet import get_arg, send
+
+async def main(n: int):
+    send(f"{n}")
+    left = [name for name in sys.modules if "program" in name], sorted(linecache.cache), get_arg()
+    return repr((left, asyncio.current_task().get_name(), sys.getrecursionlimit(), gc.isenabled()))
+"""
+"""Tells what another program could have left behind."""
+
+
+async def run_with_spares(spares: int) -> list[list[Event]]:
     control, _ = make_control()
     application = make_application(control, shared_home(), spares=spares)
     await application.start()
-    source = Source("import os\ndef main(n: int):\n    return n * n")
-    instances = [application.launch(Launch(source, ("--n", str(n)))) for n in range(6)]
-    assert [await each.wait() for each in instances] == [Finished(str(n * n)) for n in range(6)]
+    async with asyncio.timeout(60):
+        while application._parts().spares.rehearsed < spares:  # noqa: ASYNC110  # another thread works
+            await asyncio.sleep(0.01)
+    instances = [application.launch(Launch(Source(TRACES), ("--n", str(n)))) for n in range(3)]
+    events = [[event async for event in each.events()][1:] for each in instances]
     await application.close()
+    return events
+
+
+async def test_programs_run_the_same_with_and_without_a_sandbox_that_has_rehearsed() -> None:
+    events = await run_with_spares(2)
+    assert [found[0] for found in events] == [Message("0"), Message("1"), Message("2")]
+    assert all(isinstance(found[-1], Finished) and len(found) == 2 for found in events)
+    assert events == await run_with_spares(0)
+
+
+async def test_a_sandbox_that_has_rehearsed_has_its_own_random_numbers() -> None:
+    control, _ = make_control()
+    application = make_application(control, shared_home(), spares=2)
+    await application.start()
+    source = Source("import random\ndef main():\n    return random.random()")
+    ends = [await application.launch(Launch(source)).wait() for _ in range(4)]
+    assert len({end.result for end in ends if isinstance(end, Finished)}) == 4
+    await application.close()
+
+
+async def test_what_the_snapshot_holds_is_immortal_and_what_a_program_makes_is_not(sandbox: Sandbox) -> None:
+    things = "[json, json.dumps, json.JSONEncoder, json.dumps.__code__, main]"
+    text = f"import sys, json\ndef main():\n    return [*map(sys._is_immortal, {things})]"
+    assert await sandbox.result(text) == "[true, true, true, true, false]"

@@ -66,7 +66,8 @@ class Application:
         self._control.guests_runnable = runtime.runnable
         self._ticker.start()
         spares = Spares(
-            self._engine_address, components.runner, self._settings.limits.memory_bytes, self._settings.spares
+            self._engine_address, self._stage, components.runner, self._settings.limits.memory_bytes,
+            self._settings.spares,
         )
         spares.start()
         grammars = open_grammars(self._settings, self._control)

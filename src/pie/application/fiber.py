@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pie.application import abi
 from pie.application.linked import Linked
+from pie.application.rehearsal import Vacancy
+from pie.application.stage import Stage
 
 INSTANCE, FUNCTION, ERROR, RESULT, END = 0, 16, 48, 64, 96
 """Offsets of what wasmtime writes for us."""
@@ -37,12 +39,12 @@ class Trapped:
 class Fiber:
     """Polled by the runtime. `outcome` is there once `poll` has returned True; `close` frees everything.
 
-    It may be made and instantiated on another thread than the one that polls it later.
+    It may be made and rehearsed on another thread than the one that polls it later.
     """
 
     __slots__ = (
         "_address", "_bury", "_call", "_linked", "_running", "_slice", "_slots", "_store", "context",
-        "outcome",
+        "outcome", "vacancy",
     )
 
     def __init__(
@@ -56,6 +58,8 @@ class Fiber:
         self._running = False
         self._slice = START_EPOCHS
         self.outcome: Returned | Trapped | None = None
+        self.vacancy: Vacancy | None = None
+        """Where it waits for a program, after `rehearse`."""
         self._store: int = abi.store_new(engine, None, None)
         abi.store_limiter(self._store, memory_bytes, MOST_TABLE_ELEMENTS, MOST_INSTANCES, -1, MOST_MEMORIES)
         self.context: int = abi.store_context(self._store)
@@ -69,6 +73,16 @@ class Fiber:
         while self._call and not self._step():
             pass
         return self.outcome is None
+
+    def rehearse(self, stage: Stage) -> bool:
+        """Runs the guest until it waits for its program; whether that went well. `outcome` says why not."""
+        vacancy = Vacancy()
+        stage.guest, stage.context = vacancy, self.context
+        while not (vacancy.waits or vacancy.doomed or self.poll()):
+            pass
+        self._slice = START_EPOCHS
+        self.vacancy = vacancy
+        return vacancy.waits
 
     def poll(self) -> bool:
         """Runs the guest until it waits, yields or ends; True when it has ended."""

@@ -25,6 +25,7 @@ from pie.core.events import Blob, Log, Message
 from pie.core.ids import InstanceId
 from pie.core.programs import Launch, Source
 
+NOTHING = Source("")
 CUT = "… [cut: longer than one piece of the log may be]\n"
 
 
@@ -108,6 +109,9 @@ class Guest:
         self._timers: set[asyncio.TimerHandle] = set()
 
     # What bindings use
+
+    def next_program(self) -> Source:
+        return self.program or NOTHING
 
     def suspend(self, finish: Callable[[], Any]) -> object:
         """The current host call answers with `finish()` after the next `wake`; for bindings that suspend."""
@@ -228,9 +232,11 @@ class Guest:
     # What the runtime uses
 
     def enter(self) -> Fiber:
-        """Makes the sandbox, at the first poll."""
-        self.fiber = self._make_fiber()
-        return self.fiber
+        """Makes the sandbox, at the first poll, or moves into one that waits for its program."""
+        self.fiber = fiber = self._make_fiber()
+        if fiber.vacancy is not None:
+            self.suspension = fiber.vacancy.move_in(self.next_program())
+        return fiber
 
     def spent(self, seconds: float) -> None:
         """Counts processor time against the budget, and those of its ancestors."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from pie.application import immortals
 from pie.application.cache import keep, private_folder, sha256_of
 from pie.application.data import runner_folder, sdk_folder, wit_folder
 from pie.application.workshop import run_worker
@@ -21,6 +22,7 @@ MOST_BUILT = 4
 def ingredients() -> Iterator[tuple[str, bytes]]:
     """Everything the runner is made of: names and contents."""
     yield "componentize-py", version("componentize-py").encode()
+    yield "immortals", Path(immortals.__file__).read_bytes()
     folders = [wit_folder(), runner_folder(), sdk_folder() / "inferlet"]
     for folder in folders:
         for path in sorted(folder.rglob("*")):

@@ -1,23 +1,37 @@
 """Sandboxes of the runner made ahead of launches, on a thread of their own.
 
-To instantiate the runner takes about a third of a launch, is the same for every program, and calls nothing
-of ours; to free its memory afterwards likewise. With a second core that is time nobody waits for. A spare
-has run no code yet, so it takes little memory; when there is none, a launch makes its sandbox itself.
+To instantiate the runner, to touch the memory that every program needs and to free it afterwards takes most
+of a launch and is the same for every program. With a second core that is time nobody waits for. When there is
+no spare, a launch makes its sandbox itself.
 """
 
+import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from pie.application import abi
 from pie.application.fiber import Fiber
 from pie.application.linked import Linked
+from pie.application.stage import Stage
+
+log = logging.getLogger(__name__)
+
+
+def taken(pop: Callable[[], Fiber]) -> Fiber | None:
+    """None where the other thread was faster."""
+    try:
+        return pop()
+    except IndexError:
+        return None
 
 
 class Spares:
-    """`count` instantiated fibers with a given memory limit, kept ready."""
+    """`count` instantiated fibers with a given memory limit; as far as there is time, they have rehearsed."""
 
-    def __init__(self, engine: int, linked: Linked, memory_bytes: int, count: int) -> None:
+    def __init__(self, engine: int, stage: Stage, linked: Linked, memory_bytes: int, count: int) -> None:
         self._engine = engine
+        self._stage = stage
         self._linked = linked
         self._memory_bytes = memory_bytes
         self._count = count
@@ -38,17 +52,23 @@ class Spares:
         self._thread.join()
         while self._ready:
             self._ready.popleft().close()
-        self._delete_buried()
+        while self._buried:
+            abi.store_delete(self._buried.popleft())
 
     def __len__(self) -> int:
         return len(self._ready)
 
+    @property
+    def rehearsed(self) -> int:
+        return sum(1 for fiber in tuple(self._ready) if fiber.vacancy is not None)
+
     def fiber(self, linked: Linked, memory_bytes: int) -> Fiber:
         """A spare if one fits, else a new fiber."""
-        if self._ready and linked is self._linked and memory_bytes == self._memory_bytes:
+        found = None
+        if linked is self._linked and memory_bytes == self._memory_bytes:
+            found = taken(self._ready.popleft)
             self._work.set()
-            return self._ready.popleft()
-        return Fiber(self._engine, linked, memory_bytes, self.bury)
+        return found or Fiber(self._engine, linked, memory_bytes, self.bury)
 
     def bury(self, store: int) -> None:
         """Frees a store soon."""
@@ -59,20 +79,41 @@ class Spares:
         while not self._stopped:
             self._work.wait()
             self._work.clear()
-            self._delete_buried()
-            while len(self._ready) < self._count and not self._stopped:
-                if not self._make_one():
-                    break
-                self._delete_buried()
+            while not self._stopped and self._improve():
+                pass
 
-    def _make_one(self) -> bool:
+    def _improve(self) -> bool:
+        """Does what is most wanted; whether there was anything to do. Any sandbox is better than none."""
+        if self._buried:
+            abi.store_delete(self._buried.popleft())
+        elif len(self._ready) < self._count:
+            self._make_one()
+        else:
+            return self._rehearse_one()
+        return True
+
+    def _make_one(self) -> None:
         fiber = Fiber(self._engine, self._linked, self._memory_bytes, self.bury)
         if fiber.instantiate():
             self._ready.append(fiber)
-            return True
-        fiber.close()
-        return False
+        else:
+            self._give_up(fiber)
 
-    def _delete_buried(self) -> None:
-        while self._buried:
-            abi.store_delete(self._buried.popleft())
+    def _rehearse_one(self) -> bool:
+        """Those that have rehearsed stand in front."""
+        fiber = taken(self._ready.pop)
+        if fiber is None:
+            return False
+        if fiber.vacancy is not None:
+            self._ready.append(fiber)
+            return False
+        if fiber.rehearse(self._stage):
+            self._ready.appendleft(fiber)
+        else:
+            self._give_up(fiber)
+        return True
+
+    def _give_up(self, fiber: Fiber) -> None:
+        log.error("launches will be slower: a sandbox could not be made ready: %s", fiber.outcome)
+        fiber.close()
+        self._count = 0  # the next one would fail as well

@@ -1,17 +1,18 @@
-"""Whose turn it is. There is one thread, so one place says which guest a host call comes from."""
+"""Whose turn it is: which guest a host call comes from."""
 
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pie.application.guest import Guest
+    from pie.application.rehearsal import Vacancy
 
 
-class Stage:
-    """Set by the runtime around each poll of a fiber; host calls read it."""
+class Stage(threading.local):
+    """Set around each poll of a fiber, by whoever polls; host calls read it. Guests run on the event loop's
+    thread only, but spare sandboxes get ready on another."""
 
-    __slots__ = ("context", "guest")
-
-    guest: "Guest"
+    guest: "Guest | Vacancy"
     """Only there while a guest runs."""
     context: int
     """Its store's context, for calls about resources."""

@@ -14,6 +14,7 @@ import wasmtime
 from wasmtime import component
 
 from pie.application.engine import make_engine
+from pie.application.immortals import make_immortal
 from pie.application.workshop import BAD_INPUT
 
 MOST_BYTES = 12 << 30
@@ -29,11 +30,18 @@ def build(guest: str, wit: str, world: str, out: str, *paths: str) -> int:
     search = [word for path in paths for word in ("-p", path)]
     sys.argv = ["componentize-py", "-d", wit, "-w", world, "componentize", guest, *search, "-o", out]
     try:
-        return script() or 0
+        return script() or finish(Path(out))
     except AssertionError as failure:  # how it tells of an exception in the guest
         said = str(failure).partition("\n\nCaused by:")[0]
         print(said)
         return BAD_INPUT if "Traceback (most recent call last)" in said else 1
+
+
+def finish(made: Path) -> int:
+    wasm = bytearray(made.read_bytes())
+    make_immortal(wasm)
+    made.write_bytes(wasm)
+    return 0
 
 
 def compile_component(source: str, out: str) -> int:

@@ -10,9 +10,10 @@ import heapq
 import math
 import sys
 import traceback
+import weakref
 from asyncio.base_events import BaseEventLoop
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any, NoReturn, TypeVar
 
 from inferlet.host import bound
@@ -38,6 +39,7 @@ class EventLoop(BaseEventLoop):
     _scheduled: list[asyncio.TimerHandle]
     _timer_cancelled_count: int
     _stopping: bool
+    _asyncgens: "weakref.WeakSet[AsyncGenerator[Any, Any]]"
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,6 +50,11 @@ class EventLoop(BaseEventLoop):
     def create_task(self, coro: Coroutine[Any, Any, T], **settings: Any) -> asyncio.Task[T]:  # type: ignore[override]
         self.tasks_made += 1
         return super().create_task(coro, **settings)
+
+    @property
+    def has_generators(self) -> bool:
+        """Asynchronous generators that have begun and not ended."""
+        return bool(self._asyncgens)
 
     def alone(self, future: int) -> bool:
         """Whether nothing but the current task can run until the host future is ready.

@@ -12,6 +12,7 @@ import ast
 import asyncio
 import gc
 import json
+import linecache
 import random
 import sys
 import types
@@ -31,8 +32,12 @@ T = TypeVar("T")
 MODULE_NAME = "inferlet_program"
 """`__name__` of a program: not "__main__", for its `main` is called anyway."""
 
-RESERVE_BYTES = 1 << 16
-"""Given back when a program fails, so that there is room to describe a MemoryError."""
+RESERVE = bytearray(1 << 16)
+"""Given back when a program fails, so that there is room to describe a MemoryError. Part of the snapshot, so
+that a program that does not fail never touches it."""
+
+ready_loops: list[EventLoop] = []
+"""Made before the snapshot is taken, for the first coroutine that runs."""
 
 
 class Program(Protocol):
@@ -58,7 +63,6 @@ def run_program(program: Program, args: Sequence[str], note_loop: NoteLoop | Non
 
     `note_loop` is told the lines of loops that the program enters.
     """
-    reserve = [bytes(RESERVE_BYTES)]
     random.seed(random_seed())  # the interpreter's snapshot would give every program the same numbers
     output, errors = LogStream(raw.log), LogStream(raw.log_error)
     before = sys.stdout, sys.stderr, asyncio.events.new_event_loop
@@ -73,12 +77,23 @@ def run_program(program: Program, args: Sequence[str], note_loop: NoteLoop | Non
     except SystemExit as stop:
         return _exit_text(stop)
     except BaseException as error:
-        reserve.clear()
+        RESERVE.clear()
         raise ProgramFailed(format_error(error, program.filename)) from None
     finally:
         sys.stdout, sys.stderr, asyncio.events.new_event_loop = before
         output.flush()
         errors.flush()
+
+
+def rehearse(program: Program, args: Sequence[str]) -> None:
+    """Runs a program of the server's for the pages of memory that it touches, and forgets it."""
+    run_program(program, args, _note_nothing)
+    sys.modules.pop(MODULE_NAME, None)
+    linecache.cache.pop(program.filename, None)  # its source, for tracebacks
+
+
+def _note_nothing(line: int) -> None:
+    pass
 
 
 def _execute(program: Program, args: Sequence[str], note_loop: NoteLoop | None) -> str:
@@ -143,20 +158,27 @@ def _exit_text(stop: SystemExit) -> str:
 
 def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine to its end, then whatever it left behind: tasks are cancelled, generators closed."""
-    loop = EventLoop()
+    loop = ready_loops.pop() if ready_loops else EventLoop()
+    task = loop.create_task(main, name="main")
     try:
-        return loop.run_until_complete(loop.create_task(main, name="main"))
+        return loop.run_until_complete(task)
     except Deadlock:
         loop.set_exception_handler(_ignore)  # the tasks named in it need no warning
         raise
     finally:
         try:
-            _cancel_tasks(loop)
-            if loop.tasks_made > 1:
-                gc.collect()  # a failed task that nobody awaited speaks up when it is collected
-            loop.run_until_complete(loop.shutdown_asyncgens())
+            _end_others(loop, task)
         finally:
             loop.close()
+
+
+def _end_others(loop: EventLoop, main: "asyncio.Task[Any]") -> None:
+    """Looks for nothing where there can be nothing."""
+    if loop.tasks_made > 1 or not main.done():
+        _cancel_tasks(loop)
+        gc.collect()  # a failed task that nobody awaited speaks up when it is collected
+    if loop.has_generators:
+        loop.run_until_complete(loop.shutdown_asyncgens())
 
 
 def _ignore(loop: asyncio.AbstractEventLoop, report: dict[str, Any]) -> None:

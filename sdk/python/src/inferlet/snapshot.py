@@ -9,6 +9,7 @@ import linecache
 import sys
 
 from inferlet import runner
+from inferlet.loop import EventLoop
 from inferlet.testing import SourceText, run
 
 WARM_UP_RUNS = 40
@@ -35,6 +36,7 @@ def warm_up() -> None:
     for _ in range(WARM_UP_RUNS):
         run(SourceText(_ASYNC), ["--max-tokens", "4"])
         run(SourceText(_PLAIN))
+    runner.ready_loops.append(EventLoop())
     sys.modules.pop(runner.MODULE_NAME, None)
     linecache.clearcache()
     gc.collect()

@@ -16,7 +16,7 @@ OFFERED = (
 
 def show_source(filename: str, padded: str) -> None:
     """Lets tracebacks quote a program that is in no file. Line 1 of `padded` is line 1 of the user's file."""
-    linecache.cache[filename] = (len(padded), None, padded.splitlines(keepends=True), filename)
+    linecache.cache[filename] = (lambda: padded,)  # cut into lines when somebody asks
 
 
 def format_error(error: BaseException, filename: str) -> str:

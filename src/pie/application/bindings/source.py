@@ -1,13 +1,12 @@
 """`pie:inferlet/source`: the program's text for the runner guest."""
 
 from pie.application.guest import Guest
-from pie.core.programs import Source
-
-NOTHING = Source("")
+from pie.application.hostcall import suspends
 
 
-def get_program(guest: Guest) -> Source:
-    return guest.program or NOTHING
+@suspends
+def get_program(guest: Guest) -> object:
+    return guest.next_program()
 
 
 def note_loop(guest: Guest, line: int) -> None:
