@@ -9,7 +9,7 @@ from inferlet.testing import FakeHost, scripted
 from inferlet.testing.runtime import ModelRecord
 
 TURN = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
-RESULT = "<|im_start|>tool\n{}<|im_end|>\n<|im_start|>assistant\n"
+RESULT = TURN.format("The result is: {}. Now answer my question in words.")
 CALL = '<tool_call>\n{{"name": "multiply", "arguments": {{"a": {}, "b": {}}}}}\n</tool_call>'
 
 

@@ -29,6 +29,10 @@ To call one, answer only:
 You will be told its result; then answer the user in words."""
 
 
+RESULT_PROMPT = "The result is: {result}. Now answer my question in words."
+"""Said by the user, for models that have not learned the role of a tool; small ones understand this."""
+
+
 class ChatTemplate:
     """The text that a model was trained to see for a conversation."""
 
@@ -171,11 +175,17 @@ class Chat:
 
 
 def _with_tools(messages: Sequence[Message], schemas: Sequence[Schema]) -> list[Message]:
-    """The tools explained in the system message, for templates that have no place for them."""
+    """The tools explained in the system message, and results told by the user: for templates without tools."""
     lines = "\n".join(json.dumps(schema["function"]) for schema in schemas)
     about = TOOLS_PROMPT.format(tools=lines, open=OPEN, close=CLOSE)
     if messages and messages[0]["role"] == "system":
         first, rest = f"{messages[0]['content']}\n\n{about}", messages[1:]
     else:
         first, rest = about, messages
-    return [{"role": "system", "content": first}, *rest]
+    return [{"role": "system", "content": first}, *map(_told_by_user, rest)]
+
+
+def _told_by_user(message: Message) -> Message:
+    if message["role"] != "tool":
+        return message
+    return {"role": "user", "content": RESULT_PROMPT.format(result=message["content"])}
