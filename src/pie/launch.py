@@ -4,8 +4,7 @@ Used by the verbs that run programs here (`pie run`, `pie serve`, `pie setup`) a
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,28 +15,18 @@ from pie.application.egress_settings import EgressSettings
 from pie.application.standard import standard_names
 from pie.application.store import StoreSettings
 from pie.control import Control, ControlSettings
-from pie.core.clock import Handle
 from pie.core.errors import NotFound
 from pie.core.programs import Limits
 from pie.core.progress import NoProgress, Progress
 from pie.inference.process import DriverProcess
+from pie.inference.ready import is_ready
 from pie.inference.settings import InferenceSettings
+from pie.loop_clock import LoopClock
 from pie.models import DEFAULT_MODEL, DEFAULT_SOURCE, ModelStore, StoredModel, load_tokenizer, model_info
 from pie.server import Backend, Listener, ServerSettings, Service, bind, make_app
 from pie.settings import Settings
 
 T = TypeVar("T")
-
-
-class LoopClock:
-    """Real time on the running event loop. `now` does not use the loop's own, coarser time."""
-
-    def now(self) -> float:
-        return time.monotonic()
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> Handle:
-        delay = max(0.0, when - time.monotonic())
-        return asyncio.get_running_loop().call_later(delay, callback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +50,8 @@ def inference_settings(settings: Settings) -> InferenceSettings:
         embs=settings.embs,
         threads=settings.threads,
         precision=settings.precision,
+        kv_precision=settings.kv_precision,
+        kernels=settings.kernels,
         pass_seconds=settings.pass_seconds,
         adapters=tuple((name, str(folder.absolute())) for name, folder in settings.adapters.items()),
     )
@@ -223,10 +214,5 @@ async def prepare(settings: Settings, progress: Progress | None = None) -> None:
         cleanup.push_async_callback(driver.close)
         cleanup.push_async_callback(application.close)
         await application.start(shown)
-        if not weights_prepared(model, settings):
+        if not is_ready(settings.home, model.digest, inference_settings(settings)):
             await driver.start(shown)
-
-
-def weights_prepared(model: StoredModel, settings: Settings) -> bool:
-    """Only a hint: the driver itself checks what it finds, whenever it starts."""
-    return any((settings.home / "prepared").glob(f"{model.digest[:32]}-*"))

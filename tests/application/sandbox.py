@@ -2,8 +2,7 @@
 
 import asyncio
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import platformdirs
 
 from pie.application import Application, ApplicationSettings, Instance
 from pie.control import Control, ControlSettings
-from pie.core.clock import Handle
-from pie.core.events import Event, Failed, Finished, Log, Message
-from pie.core.programs import Launch, Limits, Source
+from pie.core.events import Event, Log, Message
+from pie.loop_clock import LoopClock
 from pie.testing import FakeDriver, FakeExecutor, fake_model, fake_spec
+from pie.testing.programs import Programs
 
 MODEL = "fake"
 
@@ -22,14 +21,6 @@ MODEL = "fake"
 def shared_home() -> Path:
     """Where the runner is kept between test sessions: the folder that `pie` itself uses."""
     return Path(os.environ.get("PIE_HOME") or platformdirs.user_cache_dir("pie"))
-
-
-class LoopClock:
-    def now(self) -> float:
-        return time.monotonic()
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> Handle:
-        return asyncio.get_running_loop().call_later(max(0.0, when - time.monotonic()), callback)
 
 
 class Letters:
@@ -55,28 +46,12 @@ class Letters:
 
 
 @dataclass(frozen=True, slots=True)
-class Sandbox:
+class Sandbox(Programs):
     """What tests do with it."""
 
     application: Application
     control: Control
     driver: FakeDriver
-
-    def launch(self, text: str, *args: str, limits: Limits | None = None) -> Instance:
-        return self.application.launch(Launch(Source(text, "mine.py"), args, limits or Limits()))
-
-    async def run(self, text: str, *args: str, limits: Limits | None = None) -> Finished | Failed:
-        return await self.launch(text, *args, limits=limits).wait()
-
-    async def result(self, text: str, *args: str) -> str:
-        ended = await self.run(text, *args)
-        assert isinstance(ended, Finished), ended
-        return ended.result
-
-    async def failure(self, text: str, *args: str, limits: Limits | None = None) -> Failed:
-        ended = await self.run(text, *args, limits=limits)
-        assert isinstance(ended, Failed), ended
-        return ended
 
     async def quiet(self) -> int:
         """Waits until no program wants to run any more; the number of polls so far."""

@@ -3,10 +3,9 @@
 import asyncio
 from dataclasses import dataclass
 
-from pie.application.instance import Instance
-from pie.core.events import Failed, Finished
-from pie.core.programs import Launch, Limits, Source
+from pie.application import Application
 from pie.launch import Stack
+from pie.testing.programs import Programs
 
 GREEDY = """
 from inferlet import Context
@@ -34,25 +33,12 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(Programs):
     stack: Stack
 
-    def launch(self, text: str, *args: str, limits: Limits | None = None) -> Instance:
-        launch = Launch(Source(text, "mine.py"), args, limits or Limits())
-        return self.stack.application.launch(launch)
-
-    async def run(self, text: str, *args: str, limits: Limits | None = None) -> Finished | Failed:
-        return await self.launch(text, *args, limits=limits).wait()
-
-    async def result(self, text: str, *args: str) -> str:
-        ended = await self.run(text, *args)
-        assert isinstance(ended, Finished), ended
-        return ended.result
-
-    async def failure(self, text: str, *args: str, limits: Limits | None = None) -> Failed:
-        ended = await self.run(text, *args, limits=limits)
-        assert isinstance(ended, Failed), ended
-        return ended
+    @property
+    def application(self) -> Application:
+        return self.stack.application
 
     async def settle(self) -> None:
         """Until nothing is in flight: the last pass of an ended program may still be with the driver."""
