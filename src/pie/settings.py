@@ -49,7 +49,15 @@ class Settings(BaseSettings):
         default_factory=dict, description="LoRA adapters of the model: name and PEFT folder"
     )
 
-    precision: Literal["fp32"] = Field("fp32", description="Number format of the weights in use")
+    precision: Literal["auto", "int4", "int8", "fp32", "bf16"] = Field(
+        "auto", description="Number format of products; auto: the fastest that keeps quality"
+    )
+    kv_precision: Literal["auto", "fp32", "int8"] = Field(
+        "auto", description="Number format of keys and values in pages"
+    )
+    kernels: Literal["auto", "torch"] = Field(
+        "auto", description="auto: compiled on this machine; torch: none, slower"
+    )
     page_size: int = Field(16, ge=8, le=32, description="Tokens in one key-value page")
     pages: int = Field(4096, ge=1, description="Key-value pages on the device")
     embs: int = Field(32768, ge=1, description="Embedding slots on the device")

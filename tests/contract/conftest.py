@@ -1,4 +1,4 @@
-"""The same tests against every executor: the fake one, and torch on a tiny random Llama."""
+"""The same tests against every executor: the fake one, and a tiny random Llama on torch and on kernels."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from pie.inference.settings import InferenceSettings
 from pie.models import ModelStore, StoredModel
 from pie.models.tiny import TINY, write_tiny_llama
 from pie.models.tiny_adapter import write_tiny_adapter
+from pie.settings import Settings
 from pie.testing import FakeExecutor, fake_spec
 
 SETTINGS = InferenceSettings(
@@ -26,11 +27,14 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> StoredModel:
     return ModelStore(folder / "home").pull(str(write_tiny_llama(folder / "tiny")), NoProgress())
 
 
-@pytest.fixture(params=["fake", "torch"])
+@pytest.fixture(params=["fake", "torch", "compiled"])
 def executor(request: pytest.FixtureRequest, tiny_model: StoredModel) -> Executor:
     """A new one for each test, with 32 pages of 8 tokens and 256 embedding slots."""
     if request.param == "torch":
         return TorchExecutor(tiny_model, SETTINGS)
+    if request.param == "compiled":
+        folder = Settings().home / "kernels"
+        return TorchExecutor(tiny_model, replace(SETTINGS, kernels="auto", kernels_folder=str(folder)))
     return FakeExecutor(
         fake_spec(SETTINGS.pages, SETTINGS.embs, SETTINGS.page_size, TINY.vocabulary_size)
     )

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from pie.core.progress import NoProgress
+from pie.inference.kernels.build import Builder
+from pie.inference.kernels.library import Kernels
 from pie.models import DEFAULT_SOURCE, LlamaConfig, ModelStore, StoredModel
 from pie.models.tiny import TINY, write_tiny_llama
 from pie.settings import Settings
@@ -39,3 +41,14 @@ def home(tiny_model: StoredModel) -> Path:
 def default_model() -> StoredModel:
     """The default model in the user's own store, fetched when it is not there."""
     return ModelStore(Settings().home).pull(DEFAULT_SOURCE, NoProgress())
+
+
+@pytest.fixture(scope="session")
+def kernels_folder() -> Path:
+    """The user's own: compiled once, not for each run of the tests."""
+    return Settings().home / "kernels"
+
+
+@pytest.fixture(scope="session")
+def kernels(kernels_folder: Path) -> Kernels:
+    return Kernels(Builder(kernels_folder).build(NoProgress()), threads=2)

@@ -56,10 +56,20 @@ class Pair:
             torch.testing.assert_close(ours, self.reference.logprobs(slots), atol=2e-4, rtol=1e-4)
 
 
-@pytest.fixture
-def make_pair(make_model: Callable[[LlamaConfig], StoredModel], tmp_path: Path) -> MakePair:
+@pytest.fixture(params=["torch", "compiled"])
+def make_pair(
+    request: pytest.FixtureRequest,
+    make_model: Callable[[LlamaConfig], StoredModel],
+    tmp_path: Path,
+    kernels_folder: Path,
+) -> MakePair:
+    """On plain torch, and on compiled attention."""
+    settings = SETTINGS
+    if request.param == "compiled":
+        settings = replace(SETTINGS, kernels="auto", kernels_folder=str(kernels_folder))
+
     def make(config: LlamaConfig) -> Pair:
-        executor = TorchExecutor(make_model(config), SETTINGS)
+        executor = TorchExecutor(make_model(config), settings)
         folder = write_tiny_llama(tmp_path / "reference", config)
         return Pair(executor, load_reference(folder, SIZE))
 

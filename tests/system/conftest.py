@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def running() -> AsyncIterator[Whole]:
-    async with open_stack(Settings(wall_seconds=240.0)) as stack:
+    async with open_stack(Settings(wall_seconds=240.0, precision="fp32")) as stack:
         yield Whole(stack)
 
 

@@ -40,6 +40,12 @@ def serve(
         str | None,
         typer.Option(help="When to send a batch: adaptive, t-only, k-only, eager [default: adaptive]."),
     ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Of products: auto, int4, int8, fp32, bf16 [default: auto].")
+    ] = None,
+    kv_precision: Annotated[
+        str | None, typer.Option(help="Of keys and values: auto, fp32, int8 [default: auto].")
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of the driver [default: all cores].")] = None,
     pages: Annotated[int | None, typer.Option(help="Key-value pages [default: 4096].")] = None,
     adapter: AdapterOption = None,
@@ -80,6 +86,8 @@ def serve(
         api_key=api_key,
         insecure=insecure,
         policy=policy,
+        precision=precision,
+        kv_precision=kv_precision,
         threads=threads,
         pages=pages,
         adapters=read_adapters(adapter),

@@ -28,7 +28,7 @@ class Attention(Protocol):
 
 
 class TorchAttention:
-    """Plain torch: inputs that decode and those of longer segments each in their own way."""
+    """Plain torch, for pages in fp32: inputs that decode and longer segments, each in their own way."""
 
     def __init__(self, pages: PageStorage, heads: int) -> None:
         self._pages = pages
@@ -45,9 +45,7 @@ class TorchAttention:
         self._blocks.begin(view.blocks)
 
     def store(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
-        shape = (len(keys), self._pages.kv_heads, self._pages.head_dim)
-        self._keys[layer].index_copy_(0, self._places, keys.view(shape))
-        self._values[layer].index_copy_(0, self._places, values.view(shape))
+        self._pages.write(layer, self._places, keys, values)
 
     def attend(self, layer: int, queries: torch.Tensor) -> torch.Tensor:
         keys, values = self._keys[layer], self._values[layer]

@@ -59,8 +59,6 @@ class CompiledAttention(Attention):
         self._kernels = kernels
         self._pages = pages
         self._scale = pages.head_dim**-0.5
-        self._keys = [pages.keys(layer) for layer in range(pages.layers)]
-        self._values = [pages.values(layer) for layer in range(pages.layers)]
         self._heads = library.Heads(heads, pages.kv_heads, pages.head_dim)
         self._cells = cells_of(pages)
         self._places = torch.empty(0, dtype=torch.int64)
@@ -71,9 +69,7 @@ class CompiledAttention(Attention):
         self._places = torch.from_numpy(self._pages.rows(view.places)).long()
 
     def store(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
-        shape = (len(keys), self._pages.kv_heads, self._pages.head_dim)
-        self._keys[layer].index_copy_(0, self._places, keys.view(shape))
-        self._values[layer].index_copy_(0, self._places, values.view(shape))
+        self._pages.write(layer, self._places, keys, values)
 
     def attend(self, layer: int, queries: torch.Tensor) -> torch.Tensor:
         if self.view is None:
@@ -88,7 +84,10 @@ class CompiledAttention(Attention):
 
 
 def cells_of(pages: PageStorage) -> library.Pages:
-    return library.Pages(pages.cells.data_ptr(), pages.page_size, pages.kv_heads * pages.head_dim)
+    numbers = ("fp32", "int8").index(pages.precision)
+    return library.Pages(
+        pages.cells.data_ptr(), pages.page_size, pages.kv_heads, pages.head_dim, numbers
+    )
 
 
 class GroupProduct:

@@ -19,7 +19,7 @@ from pie.inference.llama import LayerWeights, Llama, LlamaWeights
 from pie.inference.prepared import PreparedWeights, Tensors
 from pie.inference.products import BrainProduct, FullProduct, Product, RowProduct, has_fast_int8
 from pie.inference.settings import InferenceSettings
-from pie.inference.storage import PageStorage
+from pie.inference.storage import KvPrecision, PageStorage
 from pie.models import LlamaConfig, StoredModel, open_weights
 
 PRECISIONS = ("auto", "int4", "int8", "fp32", "bf16")
@@ -42,6 +42,7 @@ class Choice:
 class Engine:
     model: Llama
     attention: Attention
+    pages: PageStorage
     precision: str
     """What was chosen and why, for people."""
 
@@ -56,15 +57,23 @@ class Opener:
     prepared: Path
     progress: Progress
 
-    def open(self, pages: PageStorage) -> Engine:
+    def open(self) -> Engine:
         """Raises `Unavailable` for an unknown precision, and what `PreparedWeights` raises."""
         kernels = self._kernels()
         choice = self._choose(kernels)
-        log.info("precision: %s", choice)
-        attention: Attention = TorchAttention(pages, self.config.heads)
-        if kernels is not None:
+        pages = self._pages(self._choose_pages(choice, kernels))
+        text = f"{choice}; pages in {pages.precision}"
+        log.info("precision: %s", text)
+        attention: Attention
+        if kernels is None:
+            attention = TorchAttention(pages, self.config.heads)
+        else:
             attention = CompiledAttention(kernels, pages, self.config.heads)
-        return Engine(self._model(choice, kernels, pages), attention, str(choice))
+        return Engine(self._model(choice, kernels, pages), attention, pages, text)
+
+    def _pages(self, precision: KvPrecision) -> PageStorage:
+        settings = self.settings
+        return PageStorage(self.config, settings.pages, settings.page_size, settings.embs, precision)
 
     def _kernels(self) -> Kernels | None:
         if self.settings.kernels == "torch" or self.config.head_dim > MOST_HEAD_DIM:
@@ -87,6 +96,18 @@ class Opener:
         if has_fast_int8():
             return Choice("int8", "plain torch: activations in two digits of 8 bits each")
         return Choice("fp32", "this processor has no fast products of small numbers")
+
+    def _choose_pages(self, choice: Choice, kernels: Kernels | None) -> KvPrecision:
+        asked = self.settings.kv_precision
+        if asked == "auto":
+            return "int8" if kernels is not None and choice.precision in ("int4", "int8") else "fp32"
+        if asked == "int8" and kernels is None:
+            raise Unavailable("kv_precision 'int8' needs the compiled kernels; use 'fp32'")
+        if asked == "fp32":
+            return "fp32"
+        if asked == "int8":
+            return "int8"
+        raise Unavailable(f"kv_precision {asked!r} is not offered; use auto, fp32 or int8")
 
     def _choose_groups(self, kernels: Kernels) -> Choice:
         weights = open_weights(self.model)

@@ -14,7 +14,7 @@ from pie.core.progress import NoProgress, Progress
 from pie.inference.checks import Contents, find_fault
 from pie.inference.checks_matchers import matcher_faults
 from pie.inference.columns import Columns, columns_of
-from pie.inference.engine import Opener
+from pie.inference.engine import Engine, Opener
 from pie.inference.handlers.copy import copy_tokens
 from pie.inference.handlers.distribution import NotFinite
 from pie.inference.handlers.embed import embed_slots, embed_tokens
@@ -28,7 +28,7 @@ from pie.inference.lora import Lora
 from pie.inference.matchers import MatcherTable
 from pie.inference.rotary import Rotary
 from pie.inference.settings import InferenceSettings
-from pie.inference.storage import EmbStorage, PageStorage, SlotStorage
+from pie.inference.storage import EmbStorage, SlotStorage
 from pie.inference.wire import WorkerOptions
 from pie.models import LlamaConfig, StoredModel, load_tokenizer, open_adapter, open_model, read_config
 from pie.models.grammar import GrammarVocabulary
@@ -51,16 +51,15 @@ class TorchExecutor:
         torch.set_num_threads(settings.threads)
         config = read_config(model)
         cache = prepared or model.folder.parent.parent / "prepared"
-        self._pages = PageStorage(config, settings.pages, settings.page_size, settings.embs)
         self._embs = EmbStorage(settings.embs, config.hidden_size)
         self._slots = SlotStorage(settings.slots)
-        engine = Opener(model, config, settings, cache, progress or NoProgress()).open(self._pages)
-        self._model, attention = engine.model, engine.attention
+        engine = Opener(model, config, settings, cache, progress or NoProgress()).open()
+        self._model, self._pages = engine.model, engine.pages
         lora = open_lora(config, settings)
-        self._forward = Forward(self._model, Rotary(config), attention, self._pages, self._embs, lora)
+        self._forward = Forward(self._model, Rotary(config), engine.attention, self._pages, self._embs, lora)
         self._matchers = open_matchers(model, config, settings)
         self._samples = Samples(self._model, self._embs, self._slots, self._matchers)
-        self._spec = make_spec(config, settings, engine.precision)
+        self._spec = make_spec(config, settings, engine)
 
     @property
     def spec(self) -> DriverSpec:
@@ -117,7 +116,7 @@ def refuse_unknown(settings: InferenceSettings) -> None:
         raise Unavailable(f"device {settings.device!r} is not offered; use 'cpu'")
 
 
-def make_spec(config: LlamaConfig, settings: InferenceSettings, precision: str) -> DriverSpec:
+def make_spec(config: LlamaConfig, settings: InferenceSettings, engine: Engine) -> DriverSpec:
     return DriverSpec(
         page_size=settings.page_size,
         pages=settings.pages,
@@ -127,10 +126,10 @@ def make_spec(config: LlamaConfig, settings: InferenceSettings, precision: str) 
         grammars=settings.grammars,
         vocabulary_size=config.vocabulary_size,
         context_length=config.context_length,
-        precision=precision,
+        precision=engine.precision,
         device=settings.device,
         adapters=tuple(name for name, _ in settings.adapters),
-        page_bytes=8 * config.layers * config.kv_heads * config.head_dim * settings.page_size,
+        page_bytes=engine.pages.page_bytes,
     )
 
 

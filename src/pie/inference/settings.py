@@ -19,6 +19,8 @@ class InferenceSettings:
     threads: int = 2
     precision: str = "auto"
     """`auto`, `int4`, `int8`, `fp32` or `bf16`."""
+    kv_precision: str = "auto"
+    """Of keys and values in pages: `auto`, `fp32` or `int8`."""
     kernels: Literal["auto", "torch"] = "auto"
     """`torch` does without the compiled kernels."""
     kernels_folder: str = ""

@@ -1,5 +1,7 @@
 """What lives on the device between passes: key-value pages and embedding slots."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 
@@ -9,35 +11,60 @@ from pie.models import LlamaConfig
 NOT_WRITTEN = -1
 
 
-def lazy_zeros(*shape: int) -> torch.Tensor:
+KvPrecision = Literal["fp32", "int8"]
+MOST = 127
+SCALE_BYTES = 4
+
+
+def lazy_zeros(*shape: int, dtype: type[np.generic] = np.float32) -> torch.Tensor:
     """Zeros that take memory only once they are touched: an idle driver stays small, and what was never
     written is finite."""
-    return torch.from_numpy(np.zeros(shape, np.float32))
+    return torch.from_numpy(np.zeros(shape, dtype))
 
 
 class PageStorage:
     """Keys and values of every layer in pages, and what is known about each token slot.
 
-    `cells` is [pages, layers, 2, page_size, kv_heads, head_dim]: all of a page lies together, so that little
-    memory is touched and a page moves as one block. Slot `s` is token `s % page_size` of page
-    `s // page_size`. After the `pages` that others may name come a page that stays zero (`zero_slot`, for
+    `cells` is [pages, layers, 2, page_size, ...]: all of a page lies together, so that little memory is
+    touched and a page moves as one block. In fp32 the rest is [kv_heads, head_dim]; in int8 it is the bytes of
+    a slot: the numbers of all heads, then a scale (fp32) for each head. Slot `s` is token `s % page_size` of
+    page `s // page_size`. After the `pages` that others may name come a page that stays zero (`zero_slot`, for
     padding) and scratch slots (`scratch_slot` on), for inputs of a pass that are not stored.
     """
 
-    def __init__(self, config: LlamaConfig, pages: int, page_size: int, scratch: int) -> None:
+    def __init__(
+        self,
+        config: LlamaConfig,
+        pages: int,
+        page_size: int,
+        scratch: int,
+        precision: KvPrecision = "fp32",
+    ) -> None:
         self.page_size = page_size
         self.pages = pages
         self.layers = config.layers
         self.kv_heads = config.kv_heads
         self.head_dim = config.head_dim
+        self.precision = precision
         self.zero_slot = pages * page_size
         self.scratch_slot = self.zero_slot + page_size
         total = pages + 1 + -(-scratch // page_size)
-        self.cells = lazy_zeros(total, self.layers, 2, page_size, self.kv_heads, self.head_dim)
+        self.cells = self._make_cells(total)
         self.positions: Ints = np.full(pages * page_size, NOT_WRITTEN, np.int32)
         self.visible: Bools = np.ones(pages * page_size, np.bool_)
         self._stride = self.layers * 2 * page_size
         self._rows = total * self._stride - (2 * self.layers - 1) * page_size
+
+    @property
+    def page_bytes(self) -> int:
+        """Of the keys and values of one page, all layers."""
+        return self.cells[0].numel() * self.cells.element_size()
+
+    def _make_cells(self, total: int) -> torch.Tensor:
+        shape = (total, self.layers, 2, self.page_size)
+        if self.precision == "fp32":
+            return lazy_zeros(*shape, self.kv_heads, self.head_dim)
+        return lazy_zeros(*shape, self.kv_heads * (self.head_dim + SCALE_BYTES), dtype=np.int8)
 
     def slots(self, pages: Ints) -> Ints:
         """[pages, page_size]"""
@@ -50,18 +77,46 @@ class PageStorage:
         return (pages * self._stride + offsets).astype(np.int32)
 
     def keys(self, layer: int) -> torch.Tensor:
-        """[rows, kv_heads, head_dim], a view."""
-        return self._view(2 * layer)
+        """[rows, kv_heads, head_dim], a view; only in fp32."""
+        return self._view(2 * layer).view(self._rows, self.kv_heads, self.head_dim)
 
     def values(self, layer: int) -> torch.Tensor:
-        """[rows, kv_heads, head_dim], a view."""
-        return self._view(2 * layer + 1)
+        """[rows, kv_heads, head_dim], a view; only in fp32."""
+        return self._view(2 * layer + 1).view(self._rows, self.kv_heads, self.head_dim)
+
+    def read_keys(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
+        """[len(rows), kv_heads, head_dim] in fp32, a copy."""
+        return self._numbers(self._view(2 * layer).index_select(0, rows))
+
+    def read_values(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
+        """[len(rows), kv_heads, head_dim] in fp32, a copy."""
+        return self._numbers(self._view(2 * layer + 1).index_select(0, rows))
+
+    def write(self, layer: int, rows: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """`keys` and `values` are [len(rows), kv_heads * head_dim]."""
+        self._view(2 * layer).index_copy_(0, rows, self._cells_of(keys))
+        self._view(2 * layer + 1).index_copy_(0, rows, self._cells_of(values))
 
     def _view(self, part: int) -> torch.Tensor:
         # One window over the whole storage, shifted by whole blocks: a slot has one row number everywhere.
-        width = self.kv_heads * self.head_dim
+        width = self.cells[0, 0, 0, 0].numel()
         flat = self.cells.view(-1)[part * self.page_size * width :]
-        return flat[: self._rows * width].view(self._rows, self.kv_heads, self.head_dim)
+        return flat[: self._rows * width].view(self._rows, width)
+
+    def _cells_of(self, numbers: torch.Tensor) -> torch.Tensor:
+        if self.precision == "fp32":
+            return numbers
+        heads = numbers.reshape(len(numbers), self.kv_heads, self.head_dim)
+        scales = heads.abs().amax(2, keepdim=True).mul_(1 / MOST)
+        rounded = (heads / scales).nan_to_num_(0.0).round_().to(torch.int8)
+        return torch.cat((rounded.flatten(1), scales.flatten(1).view(torch.int8)), 1)
+
+    def _numbers(self, cells: torch.Tensor) -> torch.Tensor:
+        if self.precision == "fp32":
+            return cells.view(len(cells), self.kv_heads, self.head_dim)
+        width = self.kv_heads * self.head_dim
+        heads = cells[:, :width].view(len(cells), self.kv_heads, self.head_dim)
+        return heads * cells[:, width:].contiguous().view(torch.float32)[:, :, None]
 
     def clear(self, pages: Ints) -> None:
         """The tokens of `pages` count as not written and can be seen once they are."""

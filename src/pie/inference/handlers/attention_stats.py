@@ -68,7 +68,7 @@ class AttentionStats:
 
     def _measure(self, layer: int, watched: Watched, queries: torch.Tensor) -> None:
         pages, first, last = self._pages, watched.first, watched.last
-        cached = pages.keys(layer).index_select(0, watched.rows)
+        cached = pages.read_keys(layer, watched.rows)
         own = self._keys[first:last].reshape(last - first, pages.kv_heads, pages.head_dim)
         keys = torch.cat((cached, own)).permute(1, 2, 0)
         for start in range(first, last, AT_ONCE):

@@ -1,19 +1,12 @@
-// Attention that walks the pages where they lie. Grouped-query heads share each load of a key or value.
+// Attention of inputs that decode: walks the pages where they lie. Query heads that share a key-value head
+// share each load of a key or value.
 #pragma once
 #include <vector>
 
+#include "pages.h"
 #include "team.h"
-#include "vectors.h"
 
 namespace pie {
-
-// Where a layer's keys and values lie: row r of key-value head h begins at r * width + h * head_dim.
-struct Cells {
-    const float* keys;
-    const float* values;
-    int32_t width;
-    int32_t head_dim;
-};
 
 // Inputs that see one mask row each of the same slots: prefill.
 struct Block {
@@ -38,176 +31,219 @@ struct View {
     const Block* block;
 };
 
-struct Heads {
-    int32_t count;
-    int32_t kv_count;
-    int32_t head_dim;
-
-    int group() const { return count / kv_count; }
-    int stride() const { return count * head_dim; }
-};
-
-constexpr int MOST_VECTORS = 16;  // head_dim up to 256
+constexpr int MOST_HEAD_DIM = 256;
 constexpr int AT_ONCE = 4;  // query heads that share a load
+constexpr int SPANS = 8;  // into which a long row is split
 constexpr int SHORTEST_SPAN = 64;
-constexpr int LONGEST_SPAN = 1024;
+constexpr int LONGEST_SPAN = 512;
+constexpr int NEAR = 32;  // slots whose heads are gone through before the next ones
 constexpr float NOTHING = -1e30f;
 
-// A row of head_dim numbers as V vectors; the last may be partly filled.
-template <int V>
+// head_dim numbers as V vectors. EXACT: there are V * 16 of them.
+template <int V, bool EXACT>
 struct Row {
     Floats part[V];
 
     Row() = default;
-    Row(const float* from, int head_dim) {
+    Row(const float* from, int head_dim) { fill<Full>((const uint8_t*)from, head_dim); }
+
+    template <class N>
+    void fill(const uint8_t* from, int head_dim) {
         for (int v = 0; v < V; v++) {
-            const int left = head_dim - v * LANES;
-            if (left >= LANES) part[v] = floats(from + v * LANES);
-            else part[v] = left > 0 ? some_floats(from + v * LANES, left) : Floats{};
+            if (EXACT || (v + 1) * LANES <= head_dim) part[v] = N::read(from, v * LANES);
+            else {
+                part[v] = Floats{};
+                for (int i = v * LANES; i < head_dim; i++) part[v][i - v * LANES] = N::one(from, i);
+            }
         }
     }
 };
 
-// One piece of a long row: the inputs' partial sums with their own maximum and total.
+// One head's share in one span of slots: weights are e^(score - best).
 struct Partial {
     float best;
     float total;
 };
 
-// A span of slots of one row and one key-value head.
 struct Span {
     int32_t row;
-    int32_t head;
+    int32_t unused;
     int64_t first;
     int64_t last;
 };
 
-// Query heads `query` to `query + H` (numbers H * head_dim) over `count` slots; unscaled sums go to `out`.
-template <int V, int H>
-void attend_span(
-    const Cells& cells, int head, const float* query, const int32_t* slots, int count, float* scores, float* out,
-    Partial* partial
-) {
-    const int dim = cells.head_dim;
-    const size_t offset = (size_t)head * dim;
-    Row<V> q[H];
-    float best[H];
-    for (int h = 0; h < H; h++) q[h] = Row<V>(query + h * dim, dim), best[h] = NOTHING;
-    for (int i = 0; i < count; i++) {
-        const Row<V> key(cells.keys + (size_t)slots[i] * cells.width + offset, dim);
-        for (int h = 0; h < H; h++) {
-            Floats product = q[h].part[0] * key.part[0];
-            for (int v = 1; v < V; v++) product += q[h].part[v] * key.part[v];
-            const float score = sum(product);
-            scores[h * LONGEST_SPAN + i] = score;
-            best[h] = score > best[h] ? score : best[h];
+// All heads of one input over one span of slots.
+template <class N, int V, bool EXACT>
+class SpanWork {
+public:
+    SpanWork(const Heads& heads, const float* query, const int32_t* slots, int count)
+        : heads_(heads), query_(query), slots_(slots), count_(count), scores_((size_t)heads.count * LONGEST_SPAN) {}
+
+    // Sums of all heads go to `sums` ([heads, V * 16], zero before).
+    void run(const Cells& keys, const Cells& values, float* sums, Partial* partials) {
+        const int group = heads_.group();
+        for (int first = 0; first < count_; first += NEAR)
+            for (int kv = 0; kv < heads_.kv_count; kv++)
+                for (int h = 0; h < group; h += AT_ONCE) score(keys, kv, h, std::min(AT_ONCE, group - h), first);
+        for (int h = 0; h < heads_.count; h++) partials[h] = soften(&scores_[(size_t)h * LONGEST_SPAN]);
+        for (int first = 0; first < count_; first += NEAR)
+            for (int kv = 0; kv < heads_.kv_count; kv++)
+                for (int h = 0; h < group; h += AT_ONCE)
+                    weigh(values, kv, h, std::min(AT_ONCE, group - h), first, sums);
+    }
+
+private:
+    void score(const Cells& keys, int kv, int h, int count, int first) {
+        switch (count) {
+            case 1: return score_heads<1>(keys, kv, h, first);
+            case 2: return score_heads<2>(keys, kv, h, first);
+            case 3: return score_heads<3>(keys, kv, h, first);
+            default: return score_heads<AT_ONCE>(keys, kv, h, first);
         }
     }
-    for (int h = 0; h < H; h++) {
-        float* score = scores + h * LONGEST_SPAN;
-        for (int i = count; i < (count + LANES - 1) / LANES * LANES; i++) score[i] = NOTHING;
-        Floats total = {};
-        for (int i = 0; i < count; i += LANES) {
-            const Floats weight = exponential(floats(score + i) - best[h]);
-            store(score + i, weight);
+
+    template <int H>
+    void score_heads(const Cells& keys, int kv, int h, int first) {
+        const int dim = heads_.head_dim, head = kv * heads_.group() + h, last = std::min(first + NEAR, count_);
+        Row<V, EXACT> q[H], key;
+        for (int i = 0; i < H; i++) q[i] = Row<V, EXACT>(query_ + (size_t)(head + i) * dim, dim);
+        for (int s = first; s < last; s++) {
+            const uint8_t* slot = keys.slot(slots_[s]);
+            prefetch(keys, s);
+            key.template fill<N>(N::head(slot, keys, kv), dim);
+            const float scale = N::scale(slot, keys, kv);
+            for (int i = 0; i < H; i++) {
+                Floats product = q[i].part[0] * key.part[0];
+                for (int v = 1; v < V; v++) product += q[i].part[v] * key.part[v];
+                scores_[(size_t)(head + i) * LONGEST_SPAN + s] = sum(product) * scale;
+            }
+        }
+    }
+
+    Partial soften(float* scores) const {
+        const int whole = (count_ + LANES - 1) / LANES * LANES;
+        for (int i = count_; i < whole; i++) scores[i] = NOTHING;
+        Floats best = all(NOTHING), total = {};
+        for (int i = 0; i < whole; i += LANES) best = max(best, floats(scores + i));
+        const float top = largest(best);
+        for (int i = 0; i < whole; i += LANES) {
+            const Floats weight = exponential(floats(scores + i) - top);
+            store(scores + i, weight);
             total += weight;
         }
-        partial[h] = {best[h], sum(total)};
+        return {top, sum(total)};
     }
-    Floats sums[H][V] = {};
-    for (int i = 0; i < count; i++) {
-        const Row<V> value(cells.values + (size_t)slots[i] * cells.width + offset, dim);
-        for (int h = 0; h < H; h++) {
-            const Floats weight = all(scores[h * LONGEST_SPAN + i]);
-            for (int v = 0; v < V; v++) sums[h][v] += weight * value.part[v];
+
+    void weigh(const Cells& values, int kv, int h, int count, int first, float* sums) {
+        switch (count) {
+            case 1: return weigh_heads<1>(values, kv, h, first, sums);
+            case 2: return weigh_heads<2>(values, kv, h, first, sums);
+            case 3: return weigh_heads<3>(values, kv, h, first, sums);
+            default: return weigh_heads<AT_ONCE>(values, kv, h, first, sums);
         }
     }
-    for (int h = 0; h < H; h++)
-        for (int v = 0; v < V; v++) store(out + (h * V + v) * LANES, sums[h][v]);
-}
+
+    template <int H>
+    void weigh_heads(const Cells& values, int kv, int h, int first, float* sums) {
+        const int dim = heads_.head_dim, head = kv * heads_.group() + h, last = std::min(first + NEAR, count_);
+        float* to = sums + (size_t)head * V * LANES;
+        Floats total[H][V];
+        for (int i = 0; i < H; i++)
+            for (int v = 0; v < V; v++) total[i][v] = floats(to + (i * V + v) * LANES);
+        Row<V, EXACT> value;
+        for (int s = first; s < last; s++) {
+            const uint8_t* slot = values.slot(slots_[s]);
+            prefetch(values, s);
+            value.template fill<N>(N::head(slot, values, kv), dim);
+            const float scale = N::scale(slot, values, kv);
+            for (int i = 0; i < H; i++) {
+                const float weight = scores_[(size_t)(head + i) * LONGEST_SPAN + s] * scale;
+                for (int v = 0; v < V; v++) total[i][v] += value.part[v] * weight;
+            }
+        }
+        for (int i = 0; i < H; i++)
+            for (int v = 0; v < V; v++) store(to + (i * V + v) * LANES, total[i][v]);
+    }
+
+    // Pages lie scattered: the processor does not guess where the next slots are.
+    void prefetch(const Cells& cells, int s) const {
+        if (s + NEAR >= count_) return;
+        const uint8_t* slot = cells.slot(slots_[s + NEAR]);
+        for (int at = 0; at < cells.slot_bytes; at += 64) __builtin_prefetch(slot + at);
+    }
+
+    const Heads& heads_;
+    const float* query_;
+    const int32_t* slots_;
+    const int count_;
+    std::vector<float> scores_;
+};
 
 // Decoding: spans of slots first, then each input puts its spans together.
 class RowWork {
 public:
-    RowWork(const View& view, const Heads& heads, int threads) : view_(view), heads_(heads) {
-        const int64_t all = view.rows ? view.starts[view.rows] * heads.kv_count : 0;
-        int64_t span = all / (4 * threads);
-        span = std::min<int64_t>(LONGEST_SPAN, std::max<int64_t>(SHORTEST_SPAN, span));
-        vectors_ = (heads.head_dim + LANES - 1) / LANES;
+    RowWork(const View& view, const Heads& heads, const Pages& pages) : view_(view), heads_(heads), pages_(pages) {
         for (int row = 0; row < view.rows; row++) {
             first_span_.push_back((int)spans_.size());
+            const int64_t span = span_of(view.starts[row + 1] - view.starts[row]);
             for (int64_t at = view.starts[row]; at < view.starts[row + 1]; at += span)
-                for (int head = 0; head < heads.kv_count; head++)
-                    spans_.push_back({row, head, at, std::min(at + span, view.starts[row + 1])});
+                spans_.push_back({row, 0, at, std::min(at + span, view.starts[row + 1])});
         }
         first_span_.push_back((int)spans_.size());
-        partials_.resize(spans_.size() * heads.group());
+        vectors_ = exact() ? heads.head_dim / LANES : MOST_HEAD_DIM / LANES;
+        partials_.resize(spans_.size() * heads.count);
         sums_.resize(partials_.size() * vectors_ * LANES);
     }
 
     int spans() const { return (int)spans_.size(); }
 
     // `queries` are [inputs, heads * head_dim] with `stride`, already scaled.
-    void attend(int index, const Cells& cells, const float* queries, int stride) {
-        const Span& span = spans_[index];
-        const float* query = queries + (size_t)view_.row_inputs[span.row] * stride;
-        const int group = heads_.group();
-        for (int h = 0; h < group; h += AT_ONCE)
-            heads(cells, span, query, h, std::min(AT_ONCE, group - h), index);
+    void attend(int index, int layer, const float* queries, int stride) {
+        if (pages_.numbers == FULL) return widths<Full>(index, layer, queries, stride);
+        widths<Small>(index, layer, queries, stride);
     }
 
     // Writes the whole of input `row_inputs[row]`.
     void finish(int row, float* out, int stride) const {
         float* to = out + (size_t)view_.row_inputs[row] * stride;
-        const int first = first_span_[row], last = first_span_[row + 1], group = heads_.group();
-        for (int head = 0; head < heads_.kv_count; head++)
-            for (int h = 0; h < group; h++)
-                join(first + head, last, h, to + (size_t)(head * group + h) * heads_.head_dim);
+        for (int h = 0; h < heads_.count; h++) join(row, h, to + (size_t)h * heads_.head_dim);
     }
 
 private:
-    void heads(const Cells& cells, const Span& span, const float* query, int h, int count, int index) {
-        switch (count) {
-            case 1: return widths<1>(cells, span, query, h, index);
-            case 2: return widths<2>(cells, span, query, h, index);
-            case 3: return widths<3>(cells, span, query, h, index);
-            default: return widths<4>(cells, span, query, h, index);
-        }
+    // Depends on nothing but the row's own length, so that nobody's sums are changed by strangers in the batch.
+    static int64_t span_of(int64_t slots) {
+        return std::min<int64_t>(LONGEST_SPAN, std::max<int64_t>(SHORTEST_SPAN, slots / SPANS / NEAR * NEAR));
     }
 
-    template <int H>
-    void widths(const Cells& cells, const Span& span, const float* query, int h, int index) {
-        if (vectors_ <= 2) return run<2, H>(cells, span, query, h, index);
-        if (vectors_ <= 4) return run<4, H>(cells, span, query, h, index);
-        if (vectors_ <= 8) return run<8, H>(cells, span, query, h, index);
-        run<MOST_VECTORS, H>(cells, span, query, h, index);
+    bool exact() const { return heads_.head_dim == 64 || heads_.head_dim == 128; }
+
+    template <class N>
+    void widths(int index, int layer, const float* queries, int stride) {
+        if (!exact()) return run<N, MOST_HEAD_DIM / LANES, false>(index, layer, queries, stride);
+        if (heads_.head_dim == 64) return run<N, 4, true>(index, layer, queries, stride);
+        run<N, 8, true>(index, layer, queries, stride);
     }
 
-    template <int V, int H>
-    void run(const Cells& cells, const Span& span, const float* query, int h, int index) {
-        float scores[H * LONGEST_SPAN];
-        const size_t at = (size_t)index * heads_.group() + h;
-        const float* from = query + (size_t)(span.head * heads_.group() + h) * heads_.head_dim;
-        float sums[H * V * LANES];
-        attend_span<V, H>(
-            cells, span.head, from, view_.slots + span.first, (int)(span.last - span.first), scores, sums,
-            &partials_[at]
-        );
-        for (int i = 0; i < H; i++)
-            std::memcpy(&sums_[(at + i) * vectors_ * LANES], sums + i * V * LANES, heads_.head_dim * sizeof(float));
+    template <class N, int V, bool EXACT>
+    void run(int index, int layer, const float* queries, int stride) {
+        const Span& span = spans_[index];
+        const float* query = queries + (size_t)view_.row_inputs[span.row] * stride;
+        float* sums = &sums_[(size_t)index * heads_.count * V * LANES];
+        std::fill_n(sums, (size_t)heads_.count * V * LANES, 0.0f);
+        SpanWork<N, V, EXACT> work(heads_, query, view_.slots + span.first, (int)(span.last - span.first));
+        work.run(pages_.keys(layer), pages_.values(layer), sums, &partials_[(size_t)index * heads_.count]);
     }
 
-    // Spans of one head lie kv_count apart.
-    void join(int first, int last, int h, float* to) const {
+    void join(int row, int h, float* to) const {
+        const int first = first_span_[row], last = first_span_[row + 1], dim = heads_.head_dim;
+        const auto partial = [&](int span) { return partials_[(size_t)span * heads_.count + h]; };
         float best = NOTHING, total = 0.0f;
-        const int group = heads_.group(), dim = heads_.head_dim;
-        for (int s = first; s < last; s += heads_.kv_count) best = std::max(best, partials_[s * group + h].best);
+        for (int span = first; span < last; span++) best = std::max(best, partial(span).best);
         std::memset(to, 0, dim * sizeof(float));
-        for (int s = first; s < last; s += heads_.kv_count) {
-            const size_t at = (size_t)s * group + h;
-            const float weight = exponential(all(partials_[at].best - best))[0];
-            total += weight * partials_[at].total;
-            const float* from = &sums_[at * vectors_ * LANES];
+        for (int span = first; span < last; span++) {
+            const float weight = last - first == 1 ? 1.0f : exponential(all(partial(span).best - best))[0];
+            total += weight * partial(span).total;
+            const float* from = &sums_[((size_t)span * heads_.count + h) * vectors_ * LANES];
             for (int i = 0; i < dim; i++) to[i] += weight * from[i];
         }
         const float share = total > 0.0f ? 1.0f / total : 0.0f;
@@ -216,6 +252,7 @@ private:
 
     const View& view_;
     const Heads& heads_;
+    const Pages& pages_;
     int vectors_;
     std::vector<Span> spans_;
     std::vector<int> first_span_;

@@ -8,9 +8,8 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-
-import torch
 
 from pie.core.progress import Progress
 
@@ -43,16 +42,22 @@ class Builder:
 
     def build(self, progress: Progress) -> Path:
         """The library, built where it is missing. Raises `NoKernels`."""
-        compiler = self.compiler or find_compiler()
-        place = self.folder / self.key(compiler) / LIBRARY
+        place = self.place()
         if not place.exists():
             with progress.start("Compiling kernels for this processor"):
-                self._compile(compiler, place)
+                self._compile(self._compiler(), place)
         return place
+
+    def place(self) -> Path:
+        """Where the library is, or will be. Raises `NoKernels` where nothing can compile."""
+        return self.folder / self.key(self._compiler()) / LIBRARY
+
+    def _compiler(self) -> str:
+        return self.compiler or find_compiler()
 
     def key(self, compiler: str) -> str:
         """Everything that the library depends on."""
-        said = (compiler, *flags(), torch.__version__, processor(), *(text for _, text in sources()))
+        said = (compiler, *flags(), version("torch"), processor(), *(text for _, text in sources()))
         return hashlib.sha256("\0".join(said).encode()).hexdigest()[:32]
 
     def _compile(self, compiler: str, place: Path) -> None:

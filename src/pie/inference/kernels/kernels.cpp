@@ -50,13 +50,12 @@ void pie_logits(Layers* layers, const float* hidden, int rows, float* logits) {
 void pie_attend(
     const Heads* heads, const Pages* pages, const View* view, int layer, int threads, const float* queries, float* out
 ) {
-    RowWork rows(*view, *heads, threads);
-    BlockWork blocks(*view, *heads);
-    const Cells cells{pages->keys(layer), pages->values(layer), pages->width, heads->head_dim};
+    RowWork rows(*view, *heads, *pages);
+    BlockWork blocks(*view, *heads, *pages);
     const int stride = heads->stride();
     together(threads, 3, nullptr, [&](Member& member) {
-        member.share(ATTENTION, rows.spans(), chunk_of(rows.spans(), threads), [&](int i) { rows.attend(i, cells, queries, stride); });
-        member.share(ATTENTION, blocks.tiles(), 1, [&](int i) { blocks.attend(i, cells, queries, out, stride, stride); });
+        member.share(ATTENTION, rows.spans(), chunk_of(rows.spans(), threads), [&](int i) { rows.attend(i, layer, queries, stride); });
+        member.share(ATTENTION, blocks.tiles(), 1, [&](int i) { blocks.attend(i, layer, queries, out, stride, stride); });
         member.share(REST, view->rows, chunk_of(view->rows, threads), [&](int row) { rows.finish(row, out, stride); });
     });
 }

@@ -32,16 +32,6 @@ struct Model {
     Product head;
 };
 
-struct Pages {
-    float* cells;
-    int32_t page_size;
-    int32_t width;  // kv_heads * head_dim
-
-    // Where row 0 of a layer's keys is; values follow a page further on. See `PageStorage`.
-    float* keys(int layer) const { return cells + (size_t)2 * layer * page_size * width; }
-    float* values(int layer) const { return keys(layer) + (size_t)page_size * width; }
-};
-
 constexpr int TOKENS = 256;  // worked on with the same weights: their activations fit the second-level cache
 
 inline void normalise(const float* x, const float* weight, int size, int padded, float eps, Quantised* to) {
@@ -96,8 +86,8 @@ public:
 
     // `hidden` is [inputs, padded_hidden] and changed in place; `turns` [inputs, head_dim] (cos, sin) pairs.
     void run(const View& view, float* hidden, const float* turns) {
-        RowWork rows(view, model_.heads, model_.threads);
-        BlockWork blocks(view, model_.heads);
+        RowWork rows(view, model_.heads, pages_);
+        BlockWork blocks(view, model_.heads, pages_);
         reserve(view);
         together(model_.threads, model_.layers * STAGES, &times, [&](Member& member) {
             for (int layer = 0; layer < model_.layers; layer++) {
@@ -152,12 +142,11 @@ private:
         member.share(REST, inputs, chunk_of(inputs, threads), [&](int t) {
             turn_and_store(layer, view.places[t], &qkv_[(size_t)t * stride], turns + (size_t)t * heads.head_dim);
         });
-        const Cells cells{pages_.keys(layer), pages_.values(layer), pages_.width, heads.head_dim};
         member.share(ATTENTION, rows.spans(), chunk_of(rows.spans(), threads), [&](int i) {
-            rows.attend(i, cells, qkv_.data(), stride);
+            rows.attend(i, layer, qkv_.data(), stride);
         });
         member.share(ATTENTION, blocks.tiles(), 1, [&](int i) {
-            blocks.attend(i, cells, qkv_.data(), summed_.data(), stride, padded);
+            blocks.attend(i, layer, qkv_.data(), summed_.data(), stride, padded);
         });
         member.share(REST, inputs, chunk_of(inputs, threads), [&](int t) {
             if (row_of_[t] >= 0) rows.finish(row_of_[t], summed_.data(), padded);
@@ -168,13 +157,16 @@ private:
 
     void turn_and_store(int layer, int place, float* qkv, const float* turns) {
         const Heads& heads = model_.heads;
-        const int dim = heads.head_dim, width = pages_.width;
+        const int dim = heads.head_dim;
         const float scale = 1.0f / std::sqrt((float)dim);
         for (int h = 0; h < heads.count; h++) turn(qkv + h * dim, turns, dim, scale, qkv + h * dim);
-        const float* keys = qkv + heads.stride();
-        float* to = pages_.keys(layer) + (size_t)place * width;
-        for (int h = 0; h < heads.kv_count; h++) turn(keys + h * dim, turns, dim, 1.0f, to + h * dim);
-        std::memcpy(pages_.values(layer) + (size_t)place * width, keys + width, width * sizeof(float));
+        float *key = qkv + heads.stride(), *value = key + heads.kv_count * dim;
+        const Cells keys = pages_.keys(layer), values = pages_.values(layer);
+        for (int h = 0; h < heads.kv_count; h++, key += dim, value += dim) {
+            turn(key, turns, dim, 1.0f, key);
+            keep(pages_, keys, place, h, key);
+            keep(pages_, values, place, h, value);
+        }
     }
 
     void transform(Member& member, const Layer& weights, int tokens, float* hidden) {

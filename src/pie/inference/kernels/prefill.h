@@ -19,7 +19,8 @@ struct Tile {
 
 class BlockWork {
 public:
-    BlockWork(const View& view, const Heads& heads) : view_(view), heads_(heads) {
+    BlockWork(const View& view, const Heads& heads, const Pages& pages)
+        : view_(view), heads_(heads), pages_(pages) {
         padded_ = (heads.head_dim + LANES - 1) / LANES * LANES;
         for (int block = 0; block < view.blocks; block++) {
             const int inputs = view.block[block].last - view.block[block].first;
@@ -32,7 +33,7 @@ public:
 
     int tiles() const { return (int)tiles_.size(); }
 
-    void attend(int index, const Cells& cells, const float* queries, float* out, int stride, int out_stride) {
+    void attend(int index, int layer, const float* queries, float* out, int stride, int out_stride) {
         const Tile& tile = tiles_[index];
         const Block& block = view_.block[tile.block];
         Scratch s(*this, tile);
@@ -41,7 +42,8 @@ public:
             const int count = std::min(TILE_SLOTS, block.count - first);
             const int seen = s.read_mask(block, tile, first, count);
             if (!seen) continue;
-            s.read_cells(cells, tile.head, block.slots + first, count);
+            if (pages_.numbers == FULL) s.read_cells<Full>(pages_, layer, tile.head, block.slots + first, count);
+            else s.read_cells<Small>(pages_, layer, tile.head, block.slots + first, count);
             s.add(seen < (tile.last - tile.first) * count || count < TILE_SLOTS);
         }
         s.write(block, tile, out, out_stride);
@@ -77,15 +79,30 @@ private:
             return seen;
         }
 
-        void read_cells(const Cells& cells, int head, const int32_t* slots, int count) {
-            const size_t offset = (size_t)head * dim;
+        template <class N>
+        void read_cells(const Pages& pages, int layer, int head, const int32_t* slots, int count) {
+            const Cells from_keys = pages.keys(layer), from_values = pages.values(layer);
             for (int s = 0; s < TILE_SLOTS; s++) {
                 // Past the end the last slot stands in: masked, and finite.
-                const size_t at = (size_t)slots[std::min(s, count - 1)] * cells.width + offset;
-                const float* key = cells.keys + at;
-                for (int d = 0; d < dim; d++) keys[(size_t)d * TILE_SLOTS + s] = key[d];
-                std::memcpy(&values[(size_t)s * padded], cells.values + at, dim * sizeof(float));
+                const int row = slots[std::min(s, count - 1)];
+                const uint8_t *key = from_keys.slot(row), *value = from_values.slot(row);
+                read<N>(key, from_keys, head, &keys[s], TILE_SLOTS);
+                read<N>(value, from_values, head, &values[(size_t)s * padded], 1);
             }
+        }
+
+        template <class N>
+        void read(const uint8_t* slot, const Cells& cells, int head, float* to, int stride) const {
+            const uint8_t* numbers = N::head(slot, cells, head);
+            const float scale = N::scale(slot, cells, head);
+            int d = 0;
+            for (; d + LANES <= dim; d += LANES) {
+                const Floats x = N::read(numbers, d) * scale;
+                if (stride == 1) store(to + d, x);
+                else
+                    for (int i = 0; i < LANES; i++) to[(size_t)(d + i) * stride] = x[i];
+            }
+            for (; d < dim; d++) to[(size_t)d * stride] = N::one(numbers, d) * scale;
         }
 
         void add(bool masked) {
@@ -186,6 +203,7 @@ private:
 
     const View& view_;
     const Heads& heads_;
+    const Pages& pages_;
     int padded_;
     std::vector<Tile> tiles_;
 };

@@ -1,0 +1,219 @@
+"""The compiled kernels do what plain torch does."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pie.core.progress import NoProgress
+from pie.inference.compiled import CompiledAttention, CompiledLlama, GroupProduct, group_weights
+from pie.inference.forms import GroupForm
+from pie.inference.kernels.library import Kernels
+from pie.inference.llama import Llama
+from pie.inference.measures import measure, top_tokens
+from pie.inference.packing import Packed, group4, interleaved, pack4, pack8, padded
+from pie.inference.prepared import PreparedWeights
+from pie.inference.rotary import Rotary
+from pie.inference.storage import PageStorage
+from pie.inference.visibility import Block, Rows, View
+from pie.models import Groups, LlamaConfig, StoredModel
+from pie.models.tiny import TINY
+
+SHAPES = {
+    "tiny": TINY,
+    "one key-value head": replace(TINY, kv_heads=1),
+    "heads of 24": replace(TINY, head_dim=24),
+    "nothing a multiple of 32": replace(TINY, hidden_size=40, intermediate_size=72, heads=5, kv_heads=1),
+    "heads of 64 in groups of 3": replace(TINY, hidden_size=192, heads=6, kv_heads=2, head_dim=64),
+    "heads of 128": replace(TINY, hidden_size=128, heads=5, kv_heads=1, head_dim=128),
+}
+SIZE = 8
+
+
+def quantised(x: torch.Tensor) -> torch.Tensor:
+    """[inputs, columns] rounded to 8 bits in groups of 32, as the kernels do."""
+    groups = x.view(len(x), -1, 32)
+    scales = groups.abs().amax(2, keepdim=True) / 127
+    return ((groups / scales).round() * scales).nan_to_num(0.0).view(x.shape)
+
+
+def random_matrix(rows: int, columns: int, bits: int) -> Packed:
+    values = np.random.default_rng(rows).standard_normal((rows, columns)).astype(np.float32)
+    data = pack8(values) if bits == 8 else pack4(group4(values))
+    return Packed(rows, columns, bits, data)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("shape", [(32, 32), (64, 96), (40, 72), (7, 5)])
+@pytest.mark.parametrize("tokens", [1, 2, 3, 4, 9, 300])
+def test_a_product_is_that_of_the_rounded_numbers(
+    kernels: Kernels, bits: int, shape: tuple[int, int], tokens: int
+) -> None:
+    packed = random_matrix(*shape, bits)
+    weight = torch.from_numpy(packed.floats())
+    x = torch.randn(tokens, shape[1], generator=torch.Generator().manual_seed(1))
+    wide = torch.nn.functional.pad(x, (0, padded(shape[1]) - shape[1]))
+    wanted = (quantised(wide).double() @ weight.double().t())[:, : shape[0]].float()
+    product = GroupProduct(kernels, torch.from_numpy(packed.data), *shape, bits)
+    torch.testing.assert_close(product(x.t()).t(), wanted, atol=2e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_strangers_in_the_batch_change_no_bit_of_a_product(kernels: Kernels, bits: int) -> None:
+    packed = random_matrix(64, 96, bits)
+    product = GroupProduct(kernels, torch.from_numpy(packed.data), 64, 96, bits)
+    x = torch.randn(96, 11)
+    together = product(x)
+    assert all(torch.equal(together[:, i : i + 1], product(x[:, i : i + 1])) for i in range(11))
+
+
+def test_4_bit_groups_are_kept_exactly() -> None:
+    random = np.random.default_rng(0)
+    numbers = random.integers(0, 16, (32, 64), np.uint8)
+    scales, least = random.standard_normal((2, 32, 2)).astype(np.float16).astype(np.float32)
+    packed = Packed(32, 64, 4, pack4(Groups(numbers, scales, least)))
+    wanted = numbers.reshape(32, 2, 32) * scales[:, :, None] + least[:, :, None]
+    assert np.array_equal(packed.floats(), wanted.reshape(32, 64))
+
+
+def test_two_matrices_in_turns_come_out_one_below_the_other(kernels: Kernels) -> None:
+    values = np.random.default_rng(0).standard_normal((80, 32)).astype(np.float32)
+    order = interleaved(40)
+    mixed = values[order] * (order >= 0)[:, None]
+    turns = GroupProduct(kernels, torch.from_numpy(pack8(mixed)), 80, 32, 8, turns=2)
+    plain = GroupProduct(kernels, torch.from_numpy(pack8(values)), 80, 32, 8)
+    x = torch.randn(32, 5)
+    assert torch.equal(turns(x), plain(x))
+
+
+class Whole:
+    """A tiny model in groups, on compiled kernels and product by product, over the same pages."""
+
+    def __init__(self, kernels: Kernels, model: StoredModel, folder: Path, bits: int) -> None:
+        config = model.config
+        self.config = config
+        self.pages = PageStorage(config, 8, SIZE, 64)
+        tensors = PreparedWeights(folder).load(model, config, GroupForm(bits), NoProgress())
+        weights = group_weights(kernels, tensors, config, bits)
+        self.compiled = CompiledLlama(config, weights, kernels, self.pages)
+        self.plain = Llama(config, weights)
+        self.attention = CompiledAttention(kernels, self.pages, config.heads)
+
+    def hidden(self, model: Llama, view: View) -> torch.Tensor:
+        inputs = torch.randn(
+            len(view.places), self.config.hidden_size, generator=torch.Generator().manual_seed(3)
+        )
+        self.attention.begin(view)
+        return model.hidden(inputs, Rotary(self.config).turns(view.positions), self.attention)
+
+
+def mixed_view(pages: PageStorage) -> View:
+    """Two decoding inputs, and one segment of seven with a mask."""
+    random = np.random.default_rng(5)
+    places = pages.scratch_slot + np.arange(9, dtype=np.int32)
+    rows = Rows(
+        np.array([0, 8], np.int32),
+        np.concatenate((np.arange(30), places[:1], np.arange(7), places[8:])).astype(np.int32),
+        np.array([0, 31, 39]),
+    )
+    slots = np.concatenate((np.arange(40, 60), places[1:8])).astype(np.int32)
+    mask = random.random((7, 27)) < 0.5
+    mask[3] = False
+    return View(places, np.arange(9, dtype=np.int32), rows, [Block(1, 8, slots, mask)])
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_all_layers_in_one_call_are_those_one_by_one(
+    kernels: Kernels,
+    make_model: Callable[[LlamaConfig], StoredModel],
+    tmp_path: Path,
+    shape: str,
+    bits: int,
+) -> None:
+    whole = Whole(kernels, make_model(SHAPES[shape]), tmp_path / "prepared", bits)
+    whole.pages.cells.normal_(generator=torch.Generator().manual_seed(4))
+    cells = whole.pages.cells.clone()
+    view = mixed_view(whole.pages)
+    one_by_one = whole.hidden(whole.plain, view)
+    kept = whole.pages.cells.clone()
+    whole.pages.cells.copy_(cells)
+    together = whole.hidden(whole.compiled, view)
+    # A number on the edge between two steps may be rounded to either: all steps together stay small.
+    assert (together - one_by_one).norm() < 0.01 * one_by_one.norm()
+    assert (whole.pages.cells - kept).norm() < 0.01 * (kept - cells).norm()
+    logits = whole.compiled.logits(together)
+    assert (logits - whole.plain.logits(together)).norm() < 0.01 * logits.norm()
+
+
+def test_int8_pages_keep_what_is_written_within_half_a_step() -> None:
+    pages = PageStorage(TINY, 4, SIZE, 8, "int8")
+    keys, values = torch.randn(2, 3, TINY.kv_heads * TINY.head_dim)
+    rows = torch.from_numpy(pages.rows(np.array([3, 17, 30], np.int32))).long()
+    pages.write(1, rows, keys, values)
+    for wanted, found in ((keys, pages.read_keys(1, rows)), (values, pages.read_values(1, rows))):
+        heads = wanted.view(3, TINY.kv_heads, TINY.head_dim)
+        assert ((found - heads).abs() <= 0.501 / 127 * heads.abs().amax(2, keepdim=True)).all()
+
+
+def test_attention_over_int8_pages_is_that_over_their_numbers(kernels: Kernels) -> None:
+    small, full = PageStorage(TINY, 8, SIZE, 64, "int8"), PageStorage(TINY, 8, SIZE, 64)
+    rows = torch.from_numpy(small.rows(np.arange(8 * SIZE + SIZE + 64, dtype=np.int32))).long()
+    for layer in range(TINY.layers):
+        small.write(layer, rows, *torch.randn(2, len(rows), TINY.kv_heads * TINY.head_dim))
+        full.write(
+            layer, rows, small.read_keys(layer, rows).flatten(1), small.read_values(layer, rows).flatten(1)
+        )
+    view, queries = mixed_view(small), torch.randn(9, TINY.heads * TINY.head_dim)
+    seen = []
+    for pages in (small, full):
+        attention = CompiledAttention(kernels, pages, TINY.heads)
+        attention.begin(view)
+        seen.append(attention.attend(1, queries))
+    torch.testing.assert_close(seen[0], seen[1], atol=1e-5, rtol=1e-4)
+    assert not seen[0][4].any()
+
+
+class Logits(CompiledLlama):
+    """Only what asks about logits."""
+
+    def __init__(self, kernels: Kernels) -> None:
+        self._kernels = kernels
+
+
+@pytest.mark.parametrize("vocabulary", [5, 64, 1000])
+def test_best_tokens_and_entropies_are_those_of_torch(kernels: Kernels, vocabulary: int) -> None:
+    rows = torch.randn(7, vocabulary, generator=torch.Generator().manual_seed(2)) * 5
+    rows[3] = rows[3].round()
+    logits = rows.t()
+    found, wanted = Logits(kernels).measure(logits), measure(logits)
+    assert torch.equal(found.tokens, rows.argmax(1))
+    assert torch.equal(found.best, wanted.best)
+    torch.testing.assert_close(found.log_totals, wanted.log_totals)
+    torch.testing.assert_close(found.entropies, wanted.entropies, atol=1e-5, rtol=1e-5)
+    count = min(20, vocabulary)
+    best = Logits(kernels).top_tokens(logits, count)
+    assert torch.equal(rows.gather(1, best), rows.gather(1, top_tokens(logits, count)))
+    assert best[3].tolist() == sorted(range(vocabulary), key=lambda token: (-rows[3, token], token))[:count]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_hidden_states_that_are_not_finite_are_noticed(
+    kernels: Kernels, tiny_model: StoredModel, tmp_path: Path, value: float
+) -> None:
+    whole = Whole(kernels, tiny_model, tmp_path / "prepared", 8)
+    hidden = torch.ones(2, TINY.hidden_size)
+    hidden[1, 5] = value
+    entropies = whole.compiled.measure(whole.compiled.logits(hidden)).entropies
+    assert entropies.isfinite().tolist() == [True, False]
+
+
+def test_the_threads_are_those_of_torch(kernels: Kernels) -> None:
+    """A second OpenMP in this process would mean a second pool."""
+    maps = Path("/proc/self/maps").read_text()
+    pools = {line.split()[-1] for line in maps.splitlines() if "libgomp" in line or "libiomp" in line}
+    assert kernels.count_threads(2) == 2
+    assert len(pools) == 1
