@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from inferlet import Context, Dist, Model, PromptLookup, Sampler, StopString, StopToken, StopWhen, raw
+from inferlet.embedding import ONE_WORD
 from inferlet.errors import InvalidArgument, QueueFailed
 from inferlet.runner import run_in_loop
 from inferlet.sampling import PickToken
@@ -306,6 +307,31 @@ def test_choosing_among_nothing_is_refused() -> None:
     context.fill("a")
     with pytest.raises(InvalidArgument, match="options"):
         run_in_loop(context.choose([]))
+
+
+def test_texts_about_the_same_have_similar_embeddings(host: FakeHost) -> None:
+    """A model that answers with the letters of the text before the question."""
+
+    def about(tokens: Sequence[int]) -> dict[int, float]:
+        said = [token for token in tokens[: -len(ONE_WORD)] if token != 32]
+        return {token: said.count(token) / len(said) for token in said} | {ord("!"): 1e-9}
+
+    async def main() -> tuple[float, float, float]:
+        found = []
+        for text in ("cat cat", "cats", "dog"):
+            with Context() as context:
+                context.fill(text)
+                found.append(await context.embed())
+                assert context.text == text
+        cat, cats, dog = found
+        return cat.similarity(cat), cat.similarity(cats), cat.similarity(dog)
+
+    with FakeHost(about) as host:
+        same, near, far = run_in_loop(main())
+        assert host.pages == set()
+    assert same == pytest.approx(1)
+    assert 0.8 < near < 1
+    assert far == 0
 
 
 # --- masks --------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from inferlet.chat import Chat, ChatTemplate, Reply
 from inferlet.context import Context
 from inferlet.decoding import Decoder
 from inferlet.dist import Dist
+from inferlet.embedding import Embedding
 from inferlet.errors import InferletError
 from inferlet.futures import Future
 from inferlet.grammar import Grammar
@@ -30,9 +31,9 @@ from inferlet.tools import Tool, ToolCall, tool
 from inferlet.topics import topic
 
 __all__ = [
-    "Chat", "ChatTemplate", "Context", "Decoder", "Dist", "Future", "Grammar", "Host", "InferletError",
-    "Model", "PromptLookup", "Reply", "Sampler", "StopString", "StopToken", "StopWhen", "Tool",
-    "ToolCall", "bind", "get_arg", "greedy", "http", "log", "memory", "min_p", "myself", "raw", "receive",
-    "receive_blob", "send", "send_blob", "spawn", "store", "temperature", "tool", "top_k", "top_p",
-    "topic",
+    "Chat", "ChatTemplate", "Context", "Decoder", "Dist", "Embedding", "Future", "Grammar", "Host",
+    "InferletError", "Model", "PromptLookup", "Reply", "Sampler", "StopString", "StopToken", "StopWhen",
+    "Tool", "ToolCall", "bind", "get_arg", "greedy", "http", "log", "memory", "min_p", "myself", "raw",
+    "receive", "receive_blob", "send", "send_blob", "spawn", "store", "temperature", "tool", "top_k",
+    "top_p", "topic",
 ]

@@ -175,7 +175,7 @@ class Chat:
 
 
 def _with_tools(messages: Sequence[Message], schemas: Sequence[Schema]) -> list[Message]:
-    """The tools explained in the system message, and results told by the user: for templates without tools."""
+    """Tools explained in the system message, results told by the user: for templates without tools."""
     lines = "\n".join(json.dumps(schema["function"]) for schema in schemas)
     about = TOOLS_PROMPT.format(tools=lines, open=OPEN, close=CLOSE)
     if messages and messages[0]["role"] == "system":

@@ -13,6 +13,7 @@ from inferlet.cache import Cache
 from inferlet.checks import unsigned, unsigned_list
 from inferlet.decoding import Decoder, Settings
 from inferlet.dist import Dist
+from inferlet.embedding import ONE_WORD, Embedding, from_top
 from inferlet.errors import InvalidArgument
 from inferlet.matching import CompiledGrammar
 from inferlet.model import Message, Model
@@ -253,6 +254,16 @@ class Context:
     async def score_all(self, options: Sequence[str]) -> list[list[float]]:
         """`score` of several continuations, all asked for at once."""
         return await self._text.score_all([self._continuation(option) for option in options])
+
+    async def embed(self, question: str = ONE_WORD) -> Embedding:
+        """What the text is about, as a sparse vector over the vocabulary, for comparing texts.
+
+        question: is asked behind the text, which stays as it is; all that the model might answer in one token
+            is the vector. Compare only those of one model and one question, with `similarity`.
+        """
+        with self.fork() as child:
+            child.fill(question)
+            return from_top((await child.next_dist()).top(KEPT_TOKENS))
 
     def _continuation(self, text: str | Iterable[int]) -> list[int]:
         tokens = self.model.tokenize(text) if isinstance(text, str) else unsigned_list("continuation", text)

@@ -5,7 +5,7 @@ from typing import Any
 
 
 class Strict:
-    """An interface whose calls refuse sequences that are no lists; records are named tuples or dataclasses."""
+    """An interface whose calls refuse sequences that are no lists; records are named tuples."""
 
     def __init__(self, interface: Any) -> None:
         self._interface = interface
