@@ -199,11 +199,11 @@ def lineage(guest: "Guest") -> "Iterator[Guest]":
 def share_of(guest: "Guest", share: float) -> Limits:
     """Limits for a child. Raises `LimitExceeded` where they would be too small to do anything."""
     left = guest.usage()
-    calls = int(left.calls_left * share)
+    calls = min(int(left.calls_left * share), left.calls_left - LEAST_CALLS)
     if calls < LEAST_CALLS:
         raise LimitExceeded(
-            f"a share of {share:g} of the {left.calls_left} calls that are left is too little: a program "
-            f"needs {LEAST_CALLS}"
+            f"a share of {share:g} of the {left.calls_left} calls that are left is too little: parent and "
+            f"child need {LEAST_CALLS} each"
         )
     return replace(
         guest.limits,
