@@ -63,11 +63,13 @@ class Spares:
         return sum(1 for fiber in tuple(self._ready) if fiber.vacancy is not None)
 
     def fiber(self, linked: Linked, memory_bytes: int) -> Fiber:
-        """A spare if one fits, else a new fiber."""
+        """A spare if one fits, else a new fiber. The next one is made when a program ends, if that is not too
+        late: beside a program that starts, the other thread would only slow it down."""
         found = None
         if linked is self._linked and memory_bytes == self._memory_bytes:
             found = taken(self._ready.popleft)
-            self._work.set()
+            if 2 * len(self._ready) < self._count:
+                self._work.set()
         return found or Fiber(self._engine, linked, memory_bytes, self.bury)
 
     def bury(self, store: int) -> None:
