@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-from pie.application.greedy import GreedyRun
 from pie.application.guest import Guest
 from pie.application.hostcall import suspends
 from pie.application.sampling import Sampling, sample
 from pie.application.token_run import TokenRun
-from pie.core.commands import Dist, EmbedText, Forward, NextDist
+from pie.core.commands import Dist, NextDist
 from pie.core.errors import InvalidArgument
-from pie.core.ids import QueueId, Token, VirtualEmb, VirtualPage
+from pie.core.ids import QueueId, Token, VirtualEmb
 
 MOST_TOP_K = 4096
 
@@ -18,42 +17,6 @@ def get_next_dist(guest: Guest, queue: QueueId, emb: VirtualEmb, top_k: int, tok
     if not 0 <= top_k <= MOST_TOP_K:
         raise InvalidArgument(f"top_k must be from 0 to {MOST_TOP_K}, not {top_k}")
     return guest.ask(queue, NextDist(emb, top_k, tokens))
-
-
-def decode_step(
-    guest: Guest,
-    queue: QueueId,
-    token: Token,
-    position: int,
-    ikv: Sequence[VirtualPage],
-    emb: VirtualEmb,
-    okv: VirtualPage,
-    okv_offset: int,
-    oemb: VirtualEmb,
-    top_k: int,
-) -> int:
-    submit, inputs = guest.session.submit, (emb,)
-    submit(queue, EmbedText((token,), (position,), inputs))
-    submit(queue, Forward(ikv, inputs, (okv,), okv_offset, (oemb,), (), None))
-    return guest.ask(queue, NextDist(oemb, top_k, ()))
-
-
-def decode_greedy(
-    guest: Guest,
-    queue: QueueId,
-    token: Token,
-    position: int,
-    pages: Sequence[VirtualPage],
-    emb: VirtualEmb,
-    oemb: VirtualEmb,
-    count: int,
-    stop: Sequence[Token],
-) -> int:
-    guest.futures.check_room()
-    size = guest.session.model_of(queue).page_size
-    run = GreedyRun(guest.session, queue, pages, size, emb, oemb, count, stop)
-    run.start(token, position)
-    return guest.futures.add(run.future)
 
 
 @suspends
@@ -70,18 +33,6 @@ def take_tokens(guest: Guest, run: int) -> object:
         if over:
             guest.futures.drop((run,))
         return tokens
-
-    return guest.wait_for(future, finish)
-
-
-@suspends
-def take_max_index(guest: Guest, dist: int) -> object:
-    future = guest.futures.get(dist)
-
-    def finish() -> int:
-        best = _ranked(guest, dist).tokens[0]
-        guest.futures.drop((dist,))
-        return best
 
     return guest.wait_for(future, finish)
 
@@ -131,6 +82,5 @@ def _ranked(guest: Guest, number: int) -> Dist:
 
 
 FUNCTIONS = (
-    get_next_dist, decode_step, decode_greedy, take_tokens, dist_max_index, take_max_index, dist_sample,
-    dist_top, dist_logprob, dist_entropy,
+    get_next_dist, take_tokens, dist_max_index, dist_sample, dist_top, dist_logprob, dist_entropy,
 )

@@ -66,7 +66,7 @@ from inferlet.raw.http import Header, Response, http_get, http_post
 from inferlet.raw.input_image import embed_img, num_embs_needed
 from inferlet.raw.input_text import embed_txt
 from inferlet.raw.introspect import attention_stats
-from inferlet.raw.output_text import decode_greedy, decode_step, get_next_dist
+from inferlet.raw.output_text import get_next_dist
 from inferlet.raw.score import logprobs
 from inferlet.raw.slots import (
     SamplingSpec,
@@ -100,8 +100,8 @@ __all__ = [
     "SamplingSpec", "Source", "Span", "TokenRun", "advance_matcher", "alloc_emb", "alloc_kvpage",
     "alloc_slot", "apply_chat_template", "attention_stats", "available_adapters", "available_models",
     "available_traits", "broadcast", "cancel_child", "compile_grammar", "copy_kvpage", "create_queue",
-    "dealloc_emb", "dealloc_kvpage", "dealloc_slot", "debug_query", "decode_ahead", "decode_greedy",
-    "decode_step", "demote_kvpage", "detokenize", "drop_grammar", "embed_img", "embed_slot", "embed_txt",
+    "dealloc_emb", "dealloc_kvpage", "dealloc_slot", "debug_query", "decode_ahead",
+    "demote_kvpage", "detokenize", "drop_grammar", "embed_img", "embed_slot", "embed_txt",
     "export_kvpage", "exported_kvpages", "find_kvpages", "fork_kvpage", "fork_matcher", "forward",
     "forward_with_adapter", "free_matcher", "get_arg", "get_instance_id", "get_masked_dist",
     "get_next_dist", "get_version", "get_vocabs", "http_get", "http_post", "import_kvpage", "kvpage_size",
