@@ -34,16 +34,43 @@ def alphabet(tokens: Sequence[int]) -> dict[int, float]:
     return {ord("a") + (last + step) % 26: share for step, share in ((1, 0.7), (2, 0.2), (3, 0.1))}
 
 
-def scripted(replies: Mapping[str, str]) -> Answer:
-    """A model that has learned by heart: after a text that ends in a key comes its reply, then the end."""
-    learned = [(tokenize(prompt), tokenize(reply)) for prompt, reply in replies.items()]
+Reply = str | Mapping[str, float]
+"""What comes after a text: one reply, or several with their probabilities."""
+
+
+def scripted(replies: Mapping[str, Reply]) -> Answer:
+    """A model that has learned by heart: after a text that ends in a key comes its reply, then the end.
+
+        scripted({"Hi": " there", "Is it hot? ": {"yes": 0.8, "no": 0.2}})
+
+    Where several keys fit the first counts. Other texts are answered by the end of the reply.
+    """
+    learned = [(tokenize(prompt), _branches(reply)) for prompt, reply in replies.items()]
 
     def answer(tokens: Sequence[int]) -> dict[int, float]:
-        for prompt, reply in learned:
-            for said in range(len(reply), -1, -1):
-                heard = prompt + reply[:said]
-                if list(tokens[len(tokens) - len(heard) :]) == heard:
-                    return {reply[said] if said < len(reply) else END: 1.0}
+        for prompt, branches in learned:
+            for said in range(max(len(reply) for reply, _ in branches), -1, -1):
+                start = len(tokens) - said
+                if start >= len(prompt) and list(tokens[start - len(prompt) : start]) == prompt:
+                    found = _next_tokens(branches, list(tokens[start:]))
+                    if found:
+                        return found
         return {END: 1.0}
 
     return answer
+
+
+def _branches(reply: Reply) -> list[tuple[list[int], float]]:
+    shares = {reply: 1.0} if isinstance(reply, str) else reply
+    return [(tokenize(text), share) for text, share in shares.items()]
+
+
+def _next_tokens(branches: Sequence[tuple[list[int], float]], said: list[int]) -> dict[int, float]:
+    """What comes after the tokens said so far, by the branches that begin with them."""
+    found: dict[int, float] = {}
+    for reply, share in branches:
+        if reply[: len(said)] == said:
+            token = reply[len(said)] if len(reply) > len(said) else END
+            found[token] = found.get(token, 0.0) + share
+    total = sum(found.values())
+    return {token: share / total for token, share in found.items()}
