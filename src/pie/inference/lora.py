@@ -27,33 +27,15 @@ PRODUCTS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One of a product's layers: rows `first` to `last` of its output, from ranks `start` to `stop`."""
-
-    first: int
-    last: int
-    start: int
-    stop: int
-    b: torch.Tensor
-    """[ranks, rows], the scale included."""
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
-    """What an adapter does to one product: `a` is [in, ranks], of all its layers side by side."""
+    """What an adapter does to one product: `a` is [in, ranks], `b` [ranks, out], the scale included.
+
+    The ranks of the product's layers stand side by side, so `b` is zero but for a block for each of them: two
+    products of small matrices are cheaper than two for each layer.
+    """
 
     a: torch.Tensor
-    parts: Sequence[Part]
-
-    def of(self, inputs: torch.Tensor, width: int) -> torch.Tensor:
-        """[tokens, in] to [tokens, width]."""
-        low = inputs @ self.a
-        if len(self.parts) == 1 and self.parts[0].last - self.parts[0].first == width:
-            return low @ self.parts[0].b
-        change = inputs.new_zeros(len(inputs), width)
-        for part in self.parts:
-            change[:, part.first : part.last] = low[:, part.start : part.stop] @ part.b
-        return change
+    b: torch.Tensor
 
 
 Changes = Mapping[tuple[int, str], Change]
@@ -62,10 +44,10 @@ Changes = Mapping[tuple[int, str], Change]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The tokens of a pass (indices into its inputs) that go through one adapter."""
+    """The tokens of a pass (indices into its inputs; None: all) that go through one adapter."""
 
     changes: Changes
-    tokens: torch.Tensor
+    tokens: torch.Tensor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +60,13 @@ class BatchLora:
         """Adds to `outputs` ([tokens, out], any strides) what adapters make of `inputs` ([tokens, in])."""
         for group in self.groups:
             change = group.changes.get((layer, product))
-            if change is not None:
+            if change is None:
+                continue
+            if group.tokens is None:
+                outputs.add_(inputs @ change.a @ change.b)
+            else:
                 chosen = inputs.index_select(0, group.tokens)
-                outputs.index_add_(0, group.tokens, change.of(chosen, outputs.shape[1]))
+                outputs.index_add_(0, group.tokens, chosen @ change.a @ change.b)
 
 
 class Lora:
@@ -96,6 +82,8 @@ class Lora:
         if not len(work.adapted):
             return None
         rows = sorted(work.adapted.tolist(), key=itemgetter(1))
+        if len(rows) == work.segments and rows[0][1] == rows[-1][1]:
+            return BatchLora([Group(self._changes[rows[0][1]], None)])
         return BatchLora([
             Group(self._changes[adapter], tokens_of(work, [segment for segment, _ in members]))
             for adapter, members in groupby(rows, key=itemgetter(1))
@@ -121,19 +109,19 @@ def read_change(
     adapter: Adapter, config: LlamaConfig, prefix: str, modules: Sequence[str]
 ) -> Change | None:
     shapes = linear_shapes(config)
-    parts: list[Part] = []
-    columns: list[torch.Tensor] = []
-    first = start = 0
-    for module in modules:
-        last = first + shapes[prefix + module][0]
-        lora = adapter.modules.get(prefix + module)
-        if lora is not None:
-            stop = start + lora.rank
-            parts.append(Part(first, last, start, stop, read_b(lora, paired_heads(config, module))))
-            columns.append(torch.from_numpy(lora.a.read()).t())
-            start = stop
-        first = last
-    return Change(torch.cat(columns, dim=1), parts) if parts else None
+    heights = [shapes[prefix + module][0] for module in modules]
+    firsts = dict(zip(modules, np.cumsum([0, *heights]).tolist(), strict=False))
+    named = {module: adapter.modules.get(prefix + module) for module in modules}
+    found = {module: lora for module, lora in named.items() if lora is not None}
+    if not found:
+        return None
+    b = torch.zeros(sum(lora.rank for lora in found.values()), sum(heights))
+    start = 0
+    for module, lora in found.items():
+        block = read_b(lora, paired_heads(config, module))
+        b[start : start + lora.rank, firsts[module] : firsts[module] + block.shape[1]] = block
+        start += lora.rank
+    return Change(torch.cat([torch.from_numpy(lora.a.read()) for lora in found.values()]).t().contiguous(), b)
 
 
 def paired_heads(config: LlamaConfig, module: str) -> int:
@@ -142,6 +130,7 @@ def paired_heads(config: LlamaConfig, module: str) -> int:
 
 
 def read_b(lora: LoraModule, heads: int) -> torch.Tensor:
+    """[rank, out]"""
     b = lora.b.read()
     rows = in_pairs(b, heads) if heads else b
     return torch.from_numpy(np.ascontiguousarray(rows.T * np.float32(lora.scale)))
