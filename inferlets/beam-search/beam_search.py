@@ -37,7 +37,7 @@ async def main(prompt: str = "The capital of France is", width: int = 3, max_tok
             beams = ranked[:width]
             for beam in ranked[width:]:
                 beam.decoder.close()
-        lines = [f"{beam.score:.3f} {beam.decoder.text}" for beam in beams]
+        lines = [f"{beam.score:.3f} {beam.decoder.text!r}" for beam in beams]
         for beam in beams:
             beam.decoder.close()
         return "\n".join(lines)
