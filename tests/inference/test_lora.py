@@ -149,3 +149,19 @@ def test_a_pass_that_names_no_adapter_or_segment_is_refused(
 def test_a_driver_with_a_bad_adapter_does_not_start(folder: Path) -> None:
     with pytest.raises(BadModel, match="missing"):
         open_tiny(folder, folder / "tiny", "missing")
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_adapters_work_on_compiled_kernels_too(folder: Path, kernels_folder: Path, precision: str) -> None:
+    """With an adapter a pass goes product by product: the same numbers, and the change on top."""
+    write_tiny_adapter(folder / "nothing", TinyAdapter(strength=0.0))
+    named = tuple((name, str(folder / name)) for name in ("nothing", "all"))
+    model = ModelStore(folder / "home").pull(str(folder / "tiny"), NoProgress(), "tiny")
+    executor = TorchExecutor(model, replace(
+        SETTINGS, adapters=named, precision=precision, kernels="auto", kernels_folder=str(kernels_folder)
+    ))  # fmt: skip
+    (base,), (nothing,) = run(executor, [None]), run(executor, [0])
+    assert_close(nothing, base)
+    mixed = run(executor, [None, 1])
+    assert_close(mixed[0], base)
+    assert mixed[1][0].chosen != pytest.approx(base[0].chosen, abs=1e-2)
