@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -72,8 +73,8 @@ def make_control() -> tuple[Control, FakeDriver]:
     return control, driver
 
 
-def make_application(control: Control, home: Path, **settings: int) -> Application:
-    return Application(ApplicationSettings(home, **settings), control)  # type: ignore[arg-type]
+def make_application(control: Control, home: Path, **settings: Any) -> Application:
+    return Application(ApplicationSettings(home, **settings), control)
 
 
 async def message(instance: Instance) -> str:

@@ -1,6 +1,6 @@
 """Bytes that are kept for programs until they take them, bounded for each program and for all together."""
 
-from pie.core.errors import LimitExceeded, Unavailable
+from pie.core.errors import LimitExceeded, OutOfResources
 
 
 class Hoard:
@@ -24,9 +24,9 @@ class Hoard:
         if self._shared is not None:
             self._shared.shrink(count)
 
-    def _too_much(self, count: int) -> LimitExceeded | Unavailable:
+    def _too_much(self, count: int) -> LimitExceeded | OutOfResources:
         if self._shared is None:
-            return Unavailable(f"this server holds {self.held} bytes for its programs already: try later")
+            return OutOfResources(f"this server holds {self.held} bytes for its programs already: try later")
         return LimitExceeded(
             f"{count} bytes are on their way from or to this program at once, more than {self._most}: await "
             "what is there first"
