@@ -151,14 +151,13 @@ async def test_programs_talk_over_topics_and_slow_ones_push_back(open_sandbox: S
 
 async def test_a_listener_that_is_cancelled_lets_publishers_go_on(open_sandbox: Sandbox) -> None:
     deaf = TOPIC + (
-        "async def main():\n    with topic('news').subscribe():\n        send('up')\n        await receive()\n"
+        "async def main():\n"
+        "    with topic('news').subscribe():\n        send('up')\n        await receive()\n"
     )
     listener = open_sandbox.launch(deaf)
     await message(listener)
-    sender = open_sandbox.launch(
-        TOPIC
-        + "async def main():\n    for i in range(100): await topic('news').publish(i)\n"
-    )
+    text = TOPIC + "async def main():\n    for i in range(100): await topic('news').publish(i)\n"
+    sender = open_sandbox.launch(text)
     await open_sandbox.quiet()
     assert not sender.over
     listener.cancel()

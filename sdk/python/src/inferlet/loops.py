@@ -20,7 +20,7 @@ def watch_loops(code: types.CodeType, note_loop: NoteLoop) -> None:
     tool, jump = monitoring.OPTIMIZER_ID, monitoring.events.JUMP
 
     def jumped(code: types.CodeType, origin: int, target: int) -> Any:
-        if target < origin:
+        if target <= origin:  # the same where the loop has no body
             note_loop(_first_line(code, target, origin))
         return monitoring.DISABLE
 
