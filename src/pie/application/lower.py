@@ -145,10 +145,9 @@ def _data_of(address: int) -> int:
 def _write_column(address: int, tag: int, kind: np.dtype[Any], values: Any) -> None:
     data = _new_list(address, len(values))
     if len(values):
-        column = np.zeros(len(values), kind)
+        column = np.frombuffer(memory[data : data + len(values) * abi.VAL_SIZE], kind)
         column["tag"] = tag
         column["value"] = values
-        memory[data : data + column.nbytes] = column.tobytes()
 
 
 def _numbers(name: str) -> Lower:
