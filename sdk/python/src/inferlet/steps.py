@@ -5,6 +5,7 @@ A generator goes on when its burst has been taken into the text, and looks at th
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from itertools import chain, repeat
 from typing import NamedTuple
 
 from inferlet.dist import Dist
@@ -20,18 +21,21 @@ RUN_TOKENS = 64
 """Most tokens of a run ahead: it needs pages for all of them."""
 
 
-class Pace(NamedTuple):
-    """How a run ahead wakes its program: first runs of `first` tokens, one by one; then `chunk` at a time."""
+class Run(NamedTuple):
+    """How far the server decodes by itself, and how many tokens wake the program."""
 
-    first: int
+    tokens: int
     chunk: int
 
 
-WHOLE = Pace(0, RUN_TOKENS)
+Pace = tuple[Run, ...]
+"""The runs of a generation; the last one again and again."""
+
+WHOLE: Pace = (Run(RUN_TOKENS, RUN_TOKENS),)
 """Nobody looks at the tokens before the end."""
-WATCHED = Pace(0, 4)
+WATCHED: Pace = (Run(RUN_TOKENS, 4),)
 """Each token may be the last one: what comes after it was computed for nothing."""
-STREAMED = Pace(4, 4)
+STREAMED: Pace = (Run(4, 1), Run(28, 4), Run(RUN_TOKENS, 8))
 """The first tokens at once, then a few at a time: waking a program costs more than a token."""
 
 
@@ -86,12 +90,9 @@ async def one_by_one(plan: Plan) -> Bursts:
 async def ahead(plan: Plan, sampler: Sampler, pace: Pace) -> Bursts:
     """Runs that the server decodes by itself, ahead of the program."""
     text, matcher = plan.text, None if plan.matcher is None else plan.matcher.id
-    first = pace.first
-    while True:
-        count = min(first or RUN_TOKENS, plan.left())
-        spec = sampler.spec(plan.found)
-        run = await text.begin_run(spec, count, plan.stop, 1 if first else pace.chunk, matcher)
-        first = 0
+    for size, chunk in chain(pace, repeat(pace[-1])):
+        count = min(size, plan.left())
+        run = await text.begin_run(sampler.spec(plan.found), count, plan.stop, chunk, matcher)
         try:
             while text.cache.run is run and not run.over and len(text.tokens) == run.start + len(run.found):
                 yield await text.more_of(run)
