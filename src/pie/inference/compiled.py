@@ -115,6 +115,11 @@ class GroupProduct:
     def add(self, x: torch.Tensor, to: torch.Tensor) -> None:
         to.add_(self(x))
 
+    @property
+    def bytes(self) -> int:
+        """That it reads of its weights."""
+        return self._data.numel()
+
     def _in_order(self, out: torch.Tensor) -> torch.Tensor:
         if self._turns == 1:
             return out[:, : self._shape[0]]

@@ -53,7 +53,7 @@ class TorchExecutor:
         cache = prepared or model.folder.parent.parent / "prepared"
         self._embs = EmbStorage(settings.embs, config.hidden_size)
         self._slots = SlotStorage(settings.slots)
-        engine = Opener(model, config, settings, cache, progress or NoProgress()).open()
+        self.engine = engine = Opener(model, config, settings, cache, progress or NoProgress()).open()
         self._model, self._pages = engine.model, engine.pages
         lora = open_lora(config, settings)
         self._forward = Forward(self._model, Rotary(config), engine.attention, self._pages, self._embs, lora)
@@ -147,7 +147,7 @@ def open_matchers(model: StoredModel, config: LlamaConfig, settings: InferenceSe
             tokenizer.vocabulary(), tokenizer.special_tokens(), stop_tokens, tokenizer.encode
         )
 
-    return MatcherTable(vocabulary, config.vocabulary_size, settings.threads)
+    return MatcherTable(vocabulary, config.vocabulary_size)
 
 
 def open_executor(options: WorkerOptions, progress: Progress) -> TorchExecutor:
