@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 import llguidance
+import numpy as np
+from numpy.typing import NDArray
 
 from pie.core.grammar import MatcherState
 
@@ -30,9 +32,9 @@ class Matcher:
         """... which are stop tokens."""
 
     @property
-    def inner(self) -> llguidance.LLMatcher | None:
-        """What makes the mask; None after a stop token: then it is the stop tokens."""
-        return None if self._ended else self._inner
+    def ended(self) -> bool:
+        """A stop token was taken; the mask is the stop tokens then."""
+        return self._ended > 0
 
     @property
     def error(self) -> str:
@@ -51,6 +53,10 @@ class Matcher:
         """Raises `MatcherFault` for one that is lost."""
         if self._inner.is_error():
             raise MatcherFault(self.error)
+
+    def fill(self, mask: NDArray[np.int32]) -> None:
+        """Writes the allowed tokens to a contiguous row of bits; where that fails there is an `error`."""
+        self._inner.unsafe_compute_mask_ptr(mask.ctypes.data, mask.nbytes)
 
     def take(self, token: int) -> None:
         """Moves on by a token of the mask."""

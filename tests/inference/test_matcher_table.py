@@ -19,15 +19,19 @@ LOAD, NEW, FORK, ADVANCE, ROLLBACK = MatcherOp
 
 def vocabulary(step_fuel: int = 100_000) -> GrammarVocabulary:
     tokens = [bytes([i]) for i in range(256)] + [b"", b"", *WORDS.values()]
-    return GrammarVocabulary(tokens, {STOP: "<end>", OTHER_STOP: "<eot>"}, (STOP, OTHER_STOP), step_fuel=step_fuel)
+    special = {STOP: "<end>", OTHER_STOP: "<eot>"}
+    return GrammarVocabulary(tokens, special, (STOP, OTHER_STOP), step_fuel=step_fuel)
 
 
 @pytest.fixture
 def table() -> MatcherTable:
-    return MatcherTable(vocabulary, SIZE, threads=2)
+    return MatcherTable(vocabulary, SIZE)
 
 
-def run(table: MatcherTable, *rows: tuple[MatcherOp, int, int, Sequence[int]], texts: Sequence[str] = ()) -> list[tuple[int, str]]:
+Row = tuple[MatcherOp, int, int, Sequence[int]]
+
+
+def run(table: MatcherTable, *rows: Row, texts: Sequence[str] = ()) -> list[tuple[int, str]]:
     """The faults: row and message."""
     work = Pass(1, grammar_texts=list(texts))
     for what, target, other, tokens in rows:
@@ -38,7 +42,9 @@ def run(table: MatcherTable, *rows: tuple[MatcherOp, int, int, Sequence[int]], t
     return [(fault.row, fault.message) for fault in faults]
 
 
-def begin(table: MatcherTable, text: str, kind: GrammarKind = "regex", matcher: int = 0, grammar: int = 0) -> None:
+def begin(
+    table: MatcherTable, text: str, kind: GrammarKind = "regex", matcher: int = 0, grammar: int = 0
+) -> None:
     loading = (LOAD, grammar, GRAMMAR_KINDS.index(kind), ())
     assert not run(table, loading, (NEW, matcher, grammar, ()), texts=[text])
 
@@ -68,7 +74,9 @@ def test_a_mask_allows_the_tokens_that_may_come_next(table: MatcherTable) -> Non
     assert allowed(table) == {ord("u"), ord("y")}
 
 
-def test_stop_tokens_are_allowed_where_the_text_may_end_and_only_they_when_it_must(table: MatcherTable) -> None:
+def test_stop_tokens_are_allowed_where_the_text_may_end_and_only_they_where_it_must(
+    table: MatcherTable,
+) -> None:
     begin(table, "ab?")
     assert not advance(table, ord("a"))
     assert allowed(table) == {ord("b"), STOP, OTHER_STOP}
@@ -78,7 +86,7 @@ def test_stop_tokens_are_allowed_where_the_text_may_end_and_only_they_when_it_mu
     assert ask(table, 0, MatcherQuestion.STATE) == [1, 1]
 
 
-def test_after_a_stop_token_there_is_nothing_but_stop_tokens_until_it_is_taken_back(table: MatcherTable) -> None:
+def test_after_a_stop_token_come_only_stop_tokens_until_it_is_taken_back(table: MatcherTable) -> None:
     begin(table, "a+")
     assert not advance(table, ord("a"), STOP, OTHER_STOP)
     assert allowed(table) == {STOP, OTHER_STOP}
@@ -88,7 +96,7 @@ def test_after_a_stop_token_there_is_nothing_but_stop_tokens_until_it_is_taken_b
     assert allowed(table) == {ord("a"), STOP, OTHER_STOP}
 
 
-def test_a_token_that_is_not_allowed_is_a_fault_and_leaves_the_matcher_where_it_was(table: MatcherTable) -> None:
+def test_a_token_that_is_not_allowed_is_a_fault_and_the_matcher_stays(table: MatcherTable) -> None:
     begin(table, "abc")
     ((row, message),) = advance(table, ord("a"), ord("x"))
     assert row == 0
@@ -160,6 +168,7 @@ def test_a_matcher_out_of_fuel_is_lost_alone() -> None:
             break
         assert not table.take(0, ord("a")) and not table.take(1, ord("a"))
     assert list(failed) == [0] and "too involved" in failed[0]
+    assert table.masks([0, 1])[1] == failed
     assert "too involved" in advance(table, ord("a"), matcher=0)[0][1]
     assert "too involved" in table.take(0, ord("a"))
     assert STOP in allowed(table, 1)
