@@ -1,4 +1,4 @@
-"""Which calls of the contract the conformance tests cover: `docs/api/coverage.md`, from the WIT and the tests.
+"""Which calls of the contract the conformance tests cover: writes `docs/api/coverage.md`.
 
 `python scripts/coverage.py` writes the page; `--check` fails where the page is old or a call is not covered.
 """
@@ -20,9 +20,10 @@ OWN = "source"
 """Only the runner guest has it."""
 HEAD = """# Coverage
 
-Each call of [the contract](../../wit/pie.wit), and the tests in `tests/conformance` that cover it: its right use,
-its wrong uses, and what happens at the limits. Every one of them goes through a real sandbox. A dash stands where there
-is nothing to test: a call that cannot fail, or takes nothing. Made by `scripts/coverage.py`; `make lint` checks it.
+Each call of [the contract](../../wit/pie.wit), and how many tests in `tests/conformance` cover it: its
+right use, its wrong uses, and what happens at the limits. All of them go through a real sandbox. A dash
+stands where there is nothing to test: a call that cannot fail, or takes nothing. `scripts/coverage.py`
+makes this page from the WIT and the tests, and `make lint` checks it.
 """
 
 
@@ -51,7 +52,7 @@ def calls() -> list[Call]:
 
 
 def covered() -> Counter[tuple[str, str]]:
-    """How many tests have the marker `call(name, use)`; pytest itself says, since many are made from tables."""
+    """How many tests have the marker `call(name, use)`: pytest says, for many are made from tables."""
     command = [
         sys.executable,
         "-m",

@@ -5,6 +5,7 @@ linker's marshalling, our bindings, the control layer. Only the driver computes 
 """
 
 import ast
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
@@ -43,6 +44,10 @@ def outcome(expression):
 while order := raw.receive().wait():
     raw.send(repr(outcome(order)))
 """
+
+
+SECONDS = 60
+"""For one call, on a machine that is busy."""
 
 
 class Code(str):
@@ -89,7 +94,8 @@ class Puppet:
 
     async def evaluate(self, expression: str) -> Any:
         self.instance.post(expression)
-        kind, value = ast.literal_eval(await self._answer())
+        async with asyncio.timeout(SECONDS):
+            kind, value = ast.literal_eval(await self._answer())
         if kind == "error":
             raise Refused(value["kind"], value["message"])
         return value

@@ -98,7 +98,7 @@ async def test_messages_come_in_order_each_kind_in_a_line_of_its_own(puppet: Pup
 @call("futures.take-text", "limit")
 @call("futures.take-blob", "limit")
 async def test_the_longest_messages_arrive_whole(puppet: Puppet) -> None:
-    text, blob = [await puppet.call(f"runtime.{name}") for name in ("receive", "receive-blob")]
+    blob, text = [await puppet.call(f"runtime.{name}") for name in ("receive-blob", "receive")]
     puppet.instance.post("ü" * (1 << 20))
     puppet.instance.post(bytes(1 << 20))
     assert await puppet.evaluate(f"len(futures.take_text({text}))") == 1 << 20
