@@ -80,10 +80,14 @@ class Batch:
             return False
         if not self.settings.fuse:
             self._only = kind
+        self.join(entry)
+        return True
+
+    def join(self, entry: Entry) -> None:
+        """Its queue has a part in the pass."""
         if not entry.joined:
             entry.joined = True
             self._entries.append(entry)
-        return True
 
     def give(self, pool: Pool[P], table: NameTable[V, P], leases: Sequence[Lease[V, P]]) -> bool:
         """Places for those that have none; False where they must wait for the next pass."""

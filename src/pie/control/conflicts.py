@@ -85,6 +85,17 @@ class Touched:
         self.embs.add(place)
         self.embs_scored.add(place)
 
+    def step(
+        self, emb: PhysicalEmb, oemb: PhysicalEmb, target: PhysicalPage, pages: Sequence[PhysicalPage]
+    ) -> None:
+        """A step of decoding: embed, forward, sample."""
+        self.embs.update((emb, oemb))
+        self.embs_embedded.add(emb)
+        self.embs_produced.add(oemb)
+        self.embs_scored.add(oemb)
+        self.pages_read.update(pages)
+        self.pages_written.add(target)
+
     def written(self) -> Mapping[Kind, set[Any]]:
         """Whose contents are unknown if the pass fails."""
         return {

@@ -7,6 +7,7 @@ from typing import Any
 from pie.control.addresses import AddressSpace
 from pie.control.batch import Batch, Placer
 from pie.control.claims import Claims
+from pie.control.columns import Columns
 from pie.control.leases import Absence, EmbLease, all_held
 from pie.control.matchers import look, may_look
 from pie.control.ticket import DistTicket, Entry
@@ -43,11 +44,14 @@ def find_state(batch: Batch, emb: EmbLease, rows: int = 1) -> PhysicalEmb | None
     """Where a hidden state lies; None where the pass has no room for so many more rows of logits."""
     if emb.physical is None:
         raise emb.unreadable()
-    columns = batch.columns
-    there = len(columns.dist_slots) + len(columns.sample_embs) + len(columns.score_slots)
+    there = rows_of_logits(batch.columns)
     if there and there + rows > batch.settings.max_batch_dists:
         return None
     return emb.physical
+
+
+def rows_of_logits(columns: Columns) -> int:
+    return len(columns.dist_slots) + len(columns.sample_embs) + len(columns.score_slots)
 
 
 def place_dist(batch: Batch, entry: Entry, work: DistWork) -> bool:

@@ -1,6 +1,6 @@
 """Samples into token slots, and embeds from them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -10,8 +10,8 @@ from pie.control.matchers import may_take, take
 from pie.control.placing_forward import find_state, find_targets
 from pie.control.sampled import Sampled
 from pie.control.ticket import Entry, SampleTicket
-from pie.control.work import EmbedSlotsWork, SampleWork
-from pie.core.ids import PhysicalSlot
+from pie.control.work import DecodeWork, EmbedSlotsWork, How, SampleWork
+from pie.core.ids import PhysicalEmb, PhysicalSlot
 
 
 def place_embed_slots(batch: Batch, entry: Entry, work: EmbedSlotsWork) -> bool:
@@ -47,9 +47,8 @@ def place_sample(batch: Batch, entry: Entry, work: SampleWork) -> bool:
     slot = work.slot.physical
     if slot is not None:
         take(batch, entry, work.matcher)
-        _add(batch, entry, work, slot)
+        add_sample(batch, entry, work.how, work.seed, work.seen, state, slot, work.run)
         columns = batch.columns
-        columns.sample_embs.append(state)
         columns.sample_matchers.append(matcher)
         columns.seen_slots += seen
         columns.seen_slot_starts.append(len(columns.seen_slots))
@@ -65,17 +64,28 @@ def _may_take(batch: Batch, entry: Entry, slot: SlotLease) -> bool:
     return place not in batch.touched.slots_sampled
 
 
-def _add(batch: Batch, entry: Entry, work: SampleWork, slot: PhysicalSlot) -> None:
-    columns, how = batch.columns, work.how
+def add_sample(
+    batch: Batch,
+    entry: Entry,
+    how: How,
+    seed: int,
+    seen: Sequence[int],
+    state: PhysicalEmb,
+    slot: PhysicalSlot,
+    run: DecodeWork | None,
+) -> None:
+    """All of a sample but its matcher and the slots that its penalties count."""
+    columns = batch.columns
+    columns.sample_embs.append(state)
     columns.sample_slots.append(slot)
     columns.sample_top_k.append(how.top_k)
     columns.sample_numbers += how.numbers
-    columns.sample_seeds.append(work.seed)
-    columns.seen_tokens += work.seen
+    columns.sample_seeds.append(seed)
+    columns.seen_tokens += seen
     columns.seen_token_starts.append(len(columns.seen_tokens))
     batch.touched.slots_sampled.add(slot)
     sampled = batch.memory.sampled[slot] = Sampled(batch.number)
-    batch.samples.append(SampleTicket(entry.queue, sampled, work.run))
+    batch.samples.append(SampleTicket(entry.queue, sampled, run))
     entry.dists += 1
 
 

@@ -21,8 +21,8 @@ class ControlSettings:
     fuse: bool = True
     """False: one kind of command a pass, as in the publication."""
     passes_in_flight: int | None = None
-    """Passes sent before the oldest of them has returned, at most. None: what suits the policy, 2 for adaptive
-    and 1 for the others, which take no account of what is under way."""
+    """Passes sent before the oldest of them has returned, at most. None: what suits the policy, 2 for
+    adaptive and 1 for the others, which take no account of what is under way."""
     max_batch_tokens: int = 2048
     """Input tokens of one pass. A single forward with more goes alone."""
     max_batch_dists: int = 512

@@ -158,6 +158,11 @@ class DecodeWork:
     over: bool = False
     """Nothing more is to be sent."""
 
+    @property
+    def simple(self) -> bool:
+        """Its steps need nothing but their token."""
+        return self.matcher is None and not (self.how.penalises or self.adapter)
+
 
 @dataclass(slots=True, eq=False)
 class ScoreWork:
