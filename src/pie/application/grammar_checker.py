@@ -33,8 +33,13 @@ class GrammarChecker:
         waits is cancelled: a new process would cost more than the rest of most checks."""
         task = asyncio.create_task(self._check(kind, text))
         self._checks.add(task)
-        task.add_done_callback(self._checks.discard)
+        task.add_done_callback(self._checked)
         await asyncio.shield(task)
+
+    def _checked(self, task: asyncio.Task[None]) -> None:
+        self._checks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever wanted to know may have gone
 
     async def _check(self, kind: GrammarKind, text: str) -> None:
         async with self._turn:
