@@ -106,13 +106,15 @@ class Decoder:
     async def each_token(self) -> AsyncGenerator[int, None]:
         """Goes on to the end, token by token."""
         async with aclosing(await self._steps(STREAMED)) as bursts:
+            textual = self._settings.stops.textual
             while not self.done:
                 for token in await anext(bursts):
-                    before = len(self.tokens)
-                    self._accept([token])
-                    if len(self.tokens) > before:
+                    self._add([token])
+                    if textual:
+                        self._decode()
+                    if self.stop_reason != "stop_token":
                         yield token
-                    if self.done:
+                    if self.stop_reason is not None:
                         return
 
     # --- life -------------------------------------------------------------------------------------------
