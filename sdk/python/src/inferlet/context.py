@@ -132,6 +132,9 @@ class Context:
         speculator: guesses at the next tokens, like `PromptLookup()`; one forward checks a whole guess. The
             result is the same as without it.
         adapter: the name of a LoRA adapter that the text goes through from here on.
+
+        Raises `ContextFull` where there is no room for a token, `InvalidArgument` for an empty context or a
+        grammar that does not compile, and what the server fails with; the context can be used again after it.
         """
         decoder = self.decoder(
             max_tokens, sampler, stop, stop_tokens, grammar=grammar, speculator=speculator, adapter=adapter
