@@ -8,9 +8,7 @@ from cases import NOBODY, QUEUE, Case, limit, wrong
 from puppet import Code, Puppet, Refused
 
 call = pytest.mark.call
-GREEDY = [QUEUE, 5, 0, [2, 3], 1, 2, 4, []]
-STEP = [QUEUE, 5, 32, [0, 1], 1, 2, 0, 3, 4]
-READERS = ("dist-max-index", "dist-entropy", "take-max-index", "take-tokens")
+READERS = ("dist-max-index", "dist-entropy", "take-tokens")
 
 
 def sampling(**changed: Any) -> Code:
@@ -30,11 +28,6 @@ def sampling(**changed: Any) -> Code:
     return Code(f"output_text.Sampling({words})")
 
 
-def changed(arguments: list[Any], **at: Any) -> list[Any]:
-    """With other values at some places: `_3=[9]`."""
-    return [at.get(f"_{i}", value) for i, value in enumerate(arguments)]
-
-
 WRONG = [
     wrong("output-text.get-next-dist", QUEUE, NOBODY, 1, [], kind="unknown-id", says="emb 99"),
     wrong("output-text.get-next-dist", 7, 0, 1, [], kind="unknown-id", says="queue 7"),
@@ -42,13 +35,6 @@ WRONG = [
     wrong("output-text.get-next-dist", QUEUE, 0, 1, [509], says="token 509"),
     limit("output-text.get-next-dist", QUEUE, 0, 510, [], says="top_k"),
     limit("output-text.get-next-dist", QUEUE, 0, 1, Code("[0] * 4097"), says="4096"),
-    wrong("output-text.decode-step", *changed(STEP, _0=7), kind="unknown-id", says="queue 7"),
-    wrong("output-text.decode-step", *changed(STEP, _1=509), says="token 509"),
-    wrong("output-text.decode-step", *changed(STEP, _4=NOBODY), kind="unknown-id", says="emb 99"),
-    limit("output-text.decode-step", *changed(STEP, _6=16), says="do not fit"),
-    wrong("output-text.decode-greedy", *changed(GREEDY, _0=7), kind="unknown-id", says="queue 7"),
-    wrong("output-text.decode-greedy", *changed(GREEDY, _3=[NOBODY]), kind="unknown-id", says="page 99"),
-    limit("output-text.decode-greedy", *changed(GREEDY, _6=34), says="do"),
     *(wrong(f"output-text.{name}", 999, kind="unknown-id", says="future 999") for name in READERS),
     wrong("output-text.dist-top", 999, 1, kind="unknown-id", says="future 999"),
     wrong("output-text.dist-logprob", 999, 1, kind="unknown-id", says="future 999"),
@@ -137,47 +123,15 @@ async def test_a_sampling_that_makes_no_sense_is_told(puppet: Puppet, bad: dict[
         await puppet.call("output-text.dist-sample", dist, sampling(**bad))
 
 
-@call("output-text.decode-step", "right")
-@call("output-text.decode-greedy", "right")
 @call("output-text.take-tokens", "right")
-@call("output-text.take-max-index", "right")
-async def test_a_run_of_steps_gives_what_single_steps_give(puppet: Puppet) -> None:
-    run = await puppet.call("output-text.decode-greedy", *GREEDY)
-    found = await puppet.call("output-text.take-tokens", run)
-    await puppet.call("allocate.dealloc-kvpage", QUEUE, [2, 3])
-    await puppet.call("allocate.alloc-kvpage", QUEUE, [2, 3])
-    token, singly = 5, []
-    for position in range(4):
-        dist = await puppet.call("output-text.decode-step", QUEUE, token, position, [2], 1, 2, position, 3, 1)
-        token = await puppet.call("output-text.take-max-index", dist)
-        singly.append(token)
-    assert found == singly
-
-
-@call("output-text.decode-greedy", "limit")
-@call("output-text.decode-step", "limit")
 @call("output-text.take-tokens", "limit")
-async def test_a_run_ends_with_its_stop_token_and_fits_exactly(puppet: Puppet) -> None:
-    whole = await puppet.call(
-        "output-text.take-tokens", await puppet.call("output-text.decode-greedy", *changed(GREEDY, _6=32))
-    )
-    await puppet.call("allocate.dealloc-kvpage", QUEUE, [2, 3])
-    await puppet.call("allocate.alloc-kvpage", QUEUE, [2, 3])
-    stop = whole[2]
-    short = await puppet.call(
-        "output-text.take-tokens",
-        await puppet.call("output-text.decode-greedy", *changed(GREEDY, _6=32, _7=[stop])),
-    )
-    assert short == whole[: whole.index(stop) + 1]
-
-
-@call("output-text.take-max-index", "limit")
-@call("output-text.take-max-index", "wrong")
 @call("output-text.take-tokens", "wrong")
-async def test_taking_takes_once(puppet: Puppet) -> None:
+async def test_tokens_are_taken_once_and_only_from_what_has_some(puppet: Puppet) -> None:
     dist = await puppet.call("output-text.get-next-dist", QUEUE, 0, 1, [])
     with pytest.raises(Refused, match="no tokens"):
         await puppet.call("output-text.take-tokens", dist)
-    await puppet.call("output-text.take-max-index", dist)
+    best = await puppet.call("output-text.dist-max-index", await puppet.wait(dist))
+    slots = await puppet.call("sample.read-slots", QUEUE, [0, 0])
+    assert await puppet.call("output-text.take-tokens", slots) == [best, best]
     with pytest.raises(Refused, match="has been dropped"):
-        await puppet.call("output-text.take-max-index", dist)
+        await puppet.call("output-text.take-tokens", slots)

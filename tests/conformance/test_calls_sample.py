@@ -115,10 +115,10 @@ async def test_steps_queued_ahead_give_the_tokens_of_single_steps(puppet: Puppet
     await puppet.call("allocate.alloc-kvpage", QUEUE, [2])
     token, singly = ahead_of_it[0], ahead_of_it[:1]
     for step in range(3):
-        dist = await puppet.call(
-            "output-text.decode-step", QUEUE, token, 32 + step, [0, 1, 2], 1, 2, step, 3, 1
-        )
-        token = await puppet.call("output-text.take-max-index", dist)
+        await puppet.call("input-text.embed-txt", QUEUE, [token], [32 + step], [1])
+        await puppet.call("forward.forward", QUEUE, [0, 1, 2], [1], [2], step, [2], [], None)
+        dist = await puppet.made("output-text.get-next-dist", QUEUE, 2, 1, [])
+        token = await puppet.call("output-text.dist-max-index", dist)
         singly.append(token)
     assert ahead_of_it == singly
 
