@@ -24,10 +24,11 @@ demo: $(STAMP) ## the main job: text completion on the default model
 test: setup ## all tests
 	@$(BIN)/python -m pytest
 
-lint: $(STAMP) ## ruff, mypy, import-linter
+lint: $(STAMP) ## ruff, mypy, import-linter, coverage of the contract
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/coverage.py --check
 
 bench: setup ## the quick form of every benchmark
 	@$(BIN)/python benchmarks --quick
