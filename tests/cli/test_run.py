@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pie.cli.options import load_settings
 from pie.cli.run import Order, check
 from pie.cli.run_here import check_name
+from pie.cli.run_there import wire_limits
 from pie.core.errors import InvalidArgument, NotFound
 
 Pie = Callable[..., subprocess.CompletedProcess[str]]
@@ -52,3 +54,34 @@ def test_a_mistake_is_told_before_anything_is_fetched_or_built(pie: Pie, tmp_pat
         done = pie("run", program)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert not (tmp_path / "home").exists()
+
+
+def test_limits_travel_to_a_server_under_the_protocols_names() -> None:
+    limits = {"memory_mib": 64, "cpu_seconds": 2.0, "page_limit": 10, "children": 0}
+    asked = wire_limits(Order("hello", (), limits, read_input=False, hosts=["*.example.org"]))
+    assert asked == {
+        "memory_bytes": 64 << 20, "cpu_seconds": 2.0, "pages": 10, "children": 0, "hosts": ["*.example.org"],
+    }
+    assert wire_limits(order("hello")) is None
+
+
+def test_private_hosts_cannot_be_opened_on_somebody_elses_server() -> None:
+    private = Order("hello", (), {}, read_input=False, private_hosts=["localhost:80"])
+    with pytest.raises(InvalidArgument, match="--allow-private-host"):
+        check(private, None, "http://127.0.0.1:8642")
+
+
+def test_hosts_in_variables_are_words_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIE_ALLOW_HOSTS", "example.org, *.example.com:*,")
+    monkeypatch.setenv("PIE_API_KEYS", '{"secret": "alice"}')
+    settings = load_settings()
+    assert settings.allow_hosts == ("example.org", "*.example.com:*")
+    assert settings.api_keys == {"secret": "alice"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("api_keys", {"": "alice"}), ("api_keys", {"k": "two words"}), ("store", "nowhere")]
+)
+def test_settings_that_cannot_be_are_named(name: str, value: object) -> None:
+    with pytest.raises(InvalidArgument, match=f"setting {name}"):
+        load_settings(**{name: value})
