@@ -48,6 +48,28 @@ def test_a_schema_may_ask_for_free_white_space(vocabulary: GrammarVocabulary) ->
     assert accepts(vocabulary, "json-schema", schema, "[ 1,\n  2 ]")
 
 
+@pytest.mark.parametrize("bounds", [{}, {"minimum": 0}, {"exclusiveMaximum": 10**6}, {"multipleOf": 0.25}])
+def test_numbers_come_to_an_end(vocabulary: GrammarVocabulary, bounds: dict[str, float]) -> None:
+    schema = {"items": {"type": "number", **bounds}, "type": "array"}
+    matcher = vocabulary.compile("json-schema", json.dumps(schema))
+    assert matcher.consume_tokens(list(b"[0."))
+    digits = 0
+    while matcher.validate_tokens(list(b"5")):
+        matcher.consume_tokens(list(b"5"))
+        digits += 1
+    assert digits <= 9
+
+
+def test_numbers_within_bounds_of_their_own_keep_them(vocabulary: GrammarVocabulary) -> None:
+    schema = json.dumps({"type": "integer", "minimum": 10**17, "maximum": 10**18})
+    assert accepts(vocabulary, "json-schema", schema, "500000000000000000")
+
+
+def test_a_schema_that_only_fits_large_numbers_is_followed_as_it_is(vocabulary: GrammarVocabulary) -> None:
+    schema = json.dumps({"allOf": [{"type": "integer"}, {"type": "integer", "minimum": 10**16}]})
+    assert accepts(vocabulary, "json-schema", schema, "50000000000000000")
+
+
 def test_the_schema_true_is_any_json(vocabulary: GrammarVocabulary) -> None:
     assert accepts(vocabulary, "json-schema", "true", '"x"')
 

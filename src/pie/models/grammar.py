@@ -13,6 +13,7 @@ import msgspec
 from pie.core.errors import InvalidArgument, LimitExceeded, Unavailable
 from pie.core.grammar import GrammarKind
 from pie.models.grammar_errors import clear_lark, clear_regex, clear_schema
+from pie.models.grammar_numbers import with_finite_numbers
 
 COMPACT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """JSON as Python writes it. Free white space is what a model at a loss fills a text with, without an end;
@@ -72,12 +73,17 @@ class GrammarVocabulary:
         def say(error: str) -> str:
             return clear_schema(schema, error, schema_error)
 
-        return self._try(schema_source(schema), say)
+        finite = self._begin(schema_source(with_finite_numbers(schema)))
+        return finite if not finite.is_error() else self._try(schema_source(schema), say)
 
-    def _try(self, source: str, clear: Callable[[str], str]) -> llguidance.LLMatcher:
+    def _begin(self, source: str) -> llguidance.LLMatcher:
         matcher = llguidance.LLMatcher(self._tokenizer, source, log_level=0, limits=self._limits)
         if not matcher.is_error():
             matcher.compute_bitmask()  # much of the work, and some of the errors, come with the first mask
+        return matcher
+
+    def _try(self, source: str, clear: Callable[[str], str]) -> llguidance.LLMatcher:
+        matcher = self._begin(source)
         error = matcher.get_error()
         if not error:
             return matcher
