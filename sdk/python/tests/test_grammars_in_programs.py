@@ -113,6 +113,25 @@ def test_a_matcher_can_be_driven_by_hand() -> None:
         assert not host.calls.count("unknown")
 
 
+def test_a_stream_that_is_left_early_goes_on_where_its_text_is() -> None:
+    async def main() -> str:
+        with Context() as context:
+            context.fill("x")
+            grammar = Grammar.regex("[ab]{20}c[de]{20}")
+            with context.decoder(60, temperature(1.0, seed=1), grammar=grammar) as decoder:
+                async for _ in decoder.each_token():
+                    if len(decoder.tokens) == 3:
+                        break
+                decoder.take((await decoder.dist()).max_index())
+                with decoder.fork() as other:
+                    assert await other.run() == await decoder.run()
+                return decoder.text
+
+    with FakeHost(babble):
+        text = asyncio.run(main())
+    assert len(text) == 41 and text[20] == "c" and set(text[:20]) <= set("ab") and set(text[21:]) <= set("de")
+
+
 def test_a_long_grammar_is_shown_cut() -> None:
     assert repr(Grammar.regex("a")) == "Grammar('regex', 'a')"
     assert len(repr(Grammar.regex("a" * 100))) < 90

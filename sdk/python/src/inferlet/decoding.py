@@ -48,6 +48,8 @@ class Decoder:
         self._settings = settings
         self._owns_text = owns_text
         self._matcher: Matcher | None = None
+        self._ahead = False
+        """Steps were begun: if they were left early, the matcher has moved on by tokens that nobody took."""
         self._stream = TextStream(settings.stops.strings)
         self._pieces: list[str] = []
         self._undecoded: list[int] = []
@@ -77,10 +79,12 @@ class Decoder:
 
     def take(self, token: int) -> bool:
         """Goes on with this token; False if that has ended it."""
+        if self._ahead:
+            self._leave_matcher()
         if self._matcher is not None:
             self._matcher.advance(token)
         elif self._settings.grammar is not None:
-            raise InvalidArgument("with a grammar, ask for `dist()` before the first `take`")
+            raise InvalidArgument("with a grammar, ask for `dist()` before `take`")
         self._accept([unsigned("token", token, self._text.model.vocabulary_size - 1)])
         return not self.done
 
@@ -125,16 +129,15 @@ class Decoder:
         other = Decoder(self._text.fork(), self._settings, owns_text=True)
         other.tokens = self.tokens[:]
         other.stop_reason = self.stop_reason
-        other._matcher = None if self._matcher is None else self._matcher.fork(other._text.cache)
+        if self._matcher is not None and not self._ahead:
+            other._matcher = self._matcher.fork(other._text.cache)
         other._stream = self._stream.copy()
         other._pieces = self._pieces[:]
         return other
 
     def close(self) -> None:
         """Gives back what it holds: a fork its pages too."""
-        if self._matcher is not None:
-            self._matcher.close()
-            self._matcher = None
+        self._leave_matcher()
         if self._owns_text:
             self._text.close()
 
@@ -150,20 +153,29 @@ class Decoder:
 
     async def _steps(self, pace: Pace) -> Bursts:
         await self._start()
+        self._ahead = True
         settings = self._settings
         stop = sorted(settings.stops.tokens)
-        return steps(
-            Plan(
-                self._text, settings.pick, stop, self.tokens, self._left, settings.speculate, self._matcher
-            ),
-            pace,
+        plan = Plan(
+            self._text, settings.pick, stop, self.tokens, self._left, settings.speculate, self._matcher
         )
+        return steps(plan, pace)
+
+    def _leave_matcher(self) -> None:
+        self._ahead = False
+        if self._matcher is not None:
+            self._matcher.close()
+            self._matcher = None
 
     async def _start(self) -> None:
         grammar = self._settings.grammar
+        if self._ahead:
+            self._leave_matcher()
         if grammar is not None and self._matcher is None:
             await self._text.settle()
             self._matcher = await Matcher.start(grammar, self._text.model, self._text.cache)
+            if self.tokens:
+                self._matcher.advance(*self.tokens)
 
     def _left(self) -> int:
         text = self._text
