@@ -48,6 +48,9 @@ def inference_settings(settings: Settings) -> InferenceSettings:
         page_size=settings.page_size,
         pages=settings.pages,
         embs=settings.embs,
+        slots=settings.slots,
+        matchers=settings.matchers,
+        grammars=settings.grammars,
         threads=settings.threads,
         precision=settings.precision,
         kv_precision=settings.kv_precision,
@@ -63,6 +66,7 @@ def control_settings(settings: Settings) -> ControlSettings:
         k=settings.policy_k,
         t_ms=settings.policy_t_ms,
         fuse=settings.fuse,
+        passes_in_flight=settings.passes_in_flight,
         max_batch_tokens=settings.batch_tokens,
         export_bytes=settings.export_mib << 20,
     )

@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     page_size: int = Field(16, ge=8, le=32, description="Tokens in one key-value page")
     pages: int = Field(4096, ge=1, description="Key-value pages on the device")
     embs: int = Field(32768, ge=1, description="Embedding slots on the device")
+    slots: int = Field(16384, ge=1, description="Token slots on the device")
+    matchers: int = Field(4096, ge=0, description="Places in grammars, of all programs together")
+    grammars: int = Field(64, ge=0, description="Different grammars that the driver keeps")
     threads: int = Field(default_factory=default_threads, ge=1, description="Threads of the driver")
     pass_seconds: float = Field(300.0, gt=0, description="A pass that takes longer counts as hung")
     export_mib: int = Field(256, ge=0, description="Lasting exported pages of one tenant, at most")
@@ -69,6 +72,9 @@ class Settings(BaseSettings):
     policy_k: int = Field(32, ge=1, description="k-only: queues that must have work")
     policy_t_ms: float = Field(10.0, gt=0, description="t-only: wait after the first command")
     fuse: bool = Field(True, description="Commands of several kinds in one pass")
+    passes_in_flight: int | None = Field(
+        None, ge=1, description="Passes sent before the oldest has returned (default: what suits the policy)"
+    )
     batch_tokens: int = Field(2048, ge=1, description="Input tokens in one pass, at most")
 
     memory_mib: int = Field(128, ge=32, description="Memory of one inferlet")
