@@ -19,8 +19,8 @@ class Policy:
         if not _any_matches(self._hosts, url):
             raise NotPermitted(
                 f"programs may not talk to {_name(url)}: whoever runs the server can allow it with the "
-                "setting allow_hosts, or allow_private_hosts for this machine and private networks (--allow-host and "
-                "--allow-private-host of `pie run` and `pie serve`)"
+                "setting allow_hosts, or allow_private_hosts for this machine and private networks "
+                "(--allow-host and --allow-private-host of `pie run` and `pie serve`)"
             )
         if narrowed is not None and not _any_matches(narrowed, url):
             raise NotPermitted(f"this program may not talk to {_name(url)}: its launch does not allow it")
