@@ -39,8 +39,8 @@ class Guest:
     __slots__ = (
         "_began", "_enqueue", "_loop", "_make_fiber", "_timers", "args", "bytes_out", "children", "closed",
         "control", "cpu_seconds", "doomed", "fault", "fiber", "futures", "grammars", "host_calls", "http",
-        "id", "inbox", "interruption", "limits", "loop_line", "origin", "outbox", "outboxes", "parent", "program", "queued",
-        "services", "session", "settle", "suspension", "tenant", "topics",
+        "id", "inbox", "interruption", "limits", "loop_line", "origin", "outbox", "outboxes", "parent",
+        "program", "queued", "services", "session", "settle", "suspension", "tenant", "topics",
     )
 
     def __init__(

@@ -1,7 +1,7 @@
 """What `workshop.py` runs in processes of their own.
 
-`python -m pie.application.worker build WIT WORLD OUT PATH...` makes the runner component, `... bundle ...` one
-with a program inside, `... compile IN OUT` turns a component into machine code.
+`python -m pie.application.worker build WIT WORLD OUT PATH...` makes the runner component, `... bundle ...`
+one with a program inside, `... compile IN OUT` turns a component into machine code.
 """
 
 import importlib

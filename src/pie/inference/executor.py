@@ -57,7 +57,7 @@ class TorchExecutor:
         self._model, self._pages = engine.model, engine.pages
         lora = open_lora(config, settings)
         self._forward = Forward(self._model, Rotary(config), engine.attention, self._pages, self._embs, lora)
-        self._matchers = open_matchers(model, config, settings)
+        self._matchers = open_matchers(model, config)
         self._samples = Samples(self._model, self._embs, self._slots, self._matchers)
         self._spec = make_spec(config, settings, engine)
 
@@ -138,7 +138,7 @@ def open_lora(config: LlamaConfig, settings: InferenceSettings) -> Lora:
     return Lora([open_adapter(name, Path(folder), config) for name, folder in settings.adapters], config)
 
 
-def open_matchers(model: StoredModel, config: LlamaConfig, settings: InferenceSettings) -> MatcherTable:
+def open_matchers(model: StoredModel, config: LlamaConfig) -> MatcherTable:
     """Reads the tokenizer when the first grammar comes."""
 
     def vocabulary() -> GrammarVocabulary:

@@ -1,8 +1,8 @@
 """JSON schemas whose numbers come to an end.
 
-A schema's number may have any number of digits, and a small model that has begun to write digits goes on. So
-where a schema sets no bounds of its own we add some: 15 digits before the point, 9 after it, no exponent. What
-fits the narrower schema fits the given one.
+A schema's number may have any number of digits, and a small model that has begun to write digits goes on.
+So where a schema sets no bounds of its own we add some: 15 digits before the point, 9 after it, no exponent.
+What fits the narrower schema fits the given one.
 """
 
 from collections.abc import Mapping

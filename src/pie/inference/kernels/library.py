@@ -38,7 +38,10 @@ class Model(Structure):
 
 
 class Pages(Structure):
-    _fields_ = (("cells", c_void_p), ("page_size", c_int32), ("kv_heads", c_int32), ("head_dim", c_int32), ("numbers", c_int32))
+    _fields_ = (
+        ("cells", c_void_p), ("page_size", c_int32), ("kv_heads", c_int32), ("head_dim", c_int32),
+        ("numbers", c_int32),
+    )  # fmt: skip
 
 
 class Block(Structure):
