@@ -28,8 +28,8 @@ class PageStorage:
     `cells` is [pages, layers, 2, page_size, ...]: all of a page lies together, so that little memory is
     touched and a page moves as one block. In fp32 the rest is [kv_heads, head_dim]; in int8 it is the bytes
     of a slot: the numbers of all heads, then a scale (fp32) for each head. Slot `s` is token `s % page_size`
-    of page `s // page_size`. After the `pages` that others may name come a page that stays zero
-    (`zero_slot`, for padding) and scratch slots (`scratch_slot` on), for inputs of a pass that are not stored.
+    of page `s // page_size`. After the `pages` that others may name come a page that stays zero (`zero_slot`,
+    for padding) and scratch slots (`scratch_slot` on), for inputs of a pass that are not stored.
     """
 
     def __init__(
