@@ -13,7 +13,7 @@ ASKS: Mapping[str, tuple[str, ...]] = MappingProxyType({
         "store", "raw.store", "raw.store_get", "raw.store_set", "raw.store_delete", "raw.store_exists",
         "raw.store_list_keys",
     ),
-    "spawn": ("spawn", "raw.spawning", "raw.spawn"),
+    "spawn": ("spawn", "spawning", "myself", "raw.spawning", "raw.spawn"),
     "topics": ("topic", "topics", "raw.topics", "raw.broadcast", "raw.subscribe"),
     "export": ("memory", "raw.export_kvpage", "raw.unexport_kvpage"),
     "import": ("memory", "raw.import_kvpage", "raw.find_kvpages", "raw.exported_kvpages"),
