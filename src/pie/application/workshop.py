@@ -35,9 +35,9 @@ async def run_worker(arguments: Sequence[str | Path], seconds: float) -> None:
 def _failure(task: str, status: int, output: str) -> PieError:
     if status == BAD_INPUT and task == "compile":
         return BadProgram(f"this is no component that can be compiled: {output}")
-    if status == BAD_INPUT and task == "bundle":
-        return BadProgram(f"the program cannot be put into a component:\n{output}")
     if NO_SPACE in output:
         return Unavailable(f"{task} failed, because the disk is full: free some space or set PIE_HOME")
+    if status == BAD_INPUT and task == "bundle":
+        return BadProgram(f"the program cannot be put into a component:\n{output}")
     said = output.partition("Stack backtrace:")[0]
     return InternalError(f"{task} failed with status {status}: {said[-2000:]}")
