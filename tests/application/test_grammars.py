@@ -10,7 +10,7 @@ import pytest_asyncio
 from pie.application.futures import Future
 from pie.application.grammars import Grammars, OwnGrammars
 from pie.application.settings import ApplicationSettings
-from pie.core.errors import InvalidArgument, LimitExceeded, UnknownId
+from pie.core.errors import InvalidArgument, LimitExceeded, Unavailable, UnknownId
 from pie.core.grammar import Grammar
 from pie.models.grammar_worker import Beginning
 
@@ -128,6 +128,14 @@ async def test_a_dropped_question_harms_nobody(own: OwnGrammars) -> None:
     future.on_drop(future)
     assert await outcome(own.compile("m", "regex", "h+"))
     assert not future.done
+
+
+async def test_a_model_that_cannot_end_a_text_takes_no_grammars(tmp_path: Path) -> None:
+    endless = Grammars(ApplicationSettings(tmp_path), lambda _: Beginning([b"a"], {}, [], 1.0))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="no token that ends a text"):
+            await outcome(OwnGrammars(endless).compile("m", "regex", "a"))
+    await endless.close()
 
 
 async def test_closing_ends_the_process_and_what_waits(tmp_path: Path) -> None:

@@ -44,10 +44,14 @@ class GrammarChecker:
     async def _check(self, kind: GrammarKind, text: str) -> None:
         async with self._turn:
             process = self._process or await self._start()
-            error = f"the grammar is too involved: checking it takes longer than {self._seconds:g} s"
-            answer = await self._ask(process, packed(Request(kind, text)), self._seconds, error)
-        if answer.error:
-            raise ERRORS.get(answer.error, InvalidArgument)(answer.message)
+            try:
+                await self._ask(process, packed(Request(kind, text)), self._seconds)
+            except TimeoutError:
+                error = f"the grammar is too involved: checking it takes longer than {self._seconds:g} s"
+                raise LimitExceeded(error) from None
+            except (OSError, EOFError):
+                error = "the grammar is too large: checking it ended the process that did"
+                raise LimitExceeded(error) from None
 
     async def close(self) -> None:
         """Idempotent. Cancels what is under way."""
@@ -69,24 +73,26 @@ class GrammarChecker:
             sys.executable, "-m", WORKER, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
-        late = f"the process that checks grammars did not start within {START_SECONDS:g} s"
-        await self._ask(self._process, packed(self._describe()), START_SECONDS, late)
+        try:
+            await self._ask(self._process, packed(self._describe()), START_SECONDS)
+        except (OSError, EOFError, TimeoutError) as error:
+            raise Unavailable(f"the process that checks grammars does not start: {error!r}") from None
+        except PieError:
+            await self._end()
+            raise
         return self._process
 
-    async def _ask(self, process: Process, message: bytes, seconds: float, late: str) -> Answer:
-        """Without an answer the process is ended: a late one would be taken for the next grammar's."""
-        answered = False
+    async def _ask(self, process: Process, message: bytes, seconds: float) -> None:
+        """Raises the error that it answers with; `TimeoutError`, and `EOFError` or `OSError` when it is gone.
+        Without an answer the process is ended: a late one would be taken for the next grammar's."""
+        answer: Answer | None = None
         try:
             answer = await asyncio.wait_for(exchange(process, message), seconds)
-            answered = True
-        except TimeoutError:
-            raise LimitExceeded(late) from None
-        except (OSError, EOFError):
-            raise LimitExceeded("the grammar is too large: checking it ended the process that did") from None
         finally:
-            if not answered:
+            if answer is None:
                 await self._end()
-        return answer
+        if answer.error:
+            raise ERRORS.get(answer.error, InvalidArgument)(answer.message)
 
 
 async def exchange(process: Process, message: bytes) -> Answer:

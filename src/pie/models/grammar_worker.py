@@ -56,6 +56,11 @@ def read(stream: BinaryIO) -> bytes | None:
     return stream.read(*LENGTH.unpack(header)) if len(header) == LENGTH.size else None
 
 
+def say(stream: BinaryIO, answer: Answer) -> None:
+    stream.write(packed(answer))
+    stream.flush()
+
+
 def check(vocabulary: GrammarVocabulary, request: Request, seconds: float) -> Answer:
     began = time.process_time()
     try:
@@ -73,13 +78,15 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     source, out = sys.stdin.buffer, sys.stdout.buffer
     told = msgspec.msgpack.decode(read(source) or b"", type=Beginning)
-    vocabulary, answer = GrammarVocabulary(told.tokens, told.special, told.stop_tokens), Answer("", "")
-    while True:
-        out.write(packed(answer))
-        out.flush()
-        if (data := read(source)) is None:
-            return 0
-        answer = check(vocabulary, msgspec.msgpack.decode(data, type=Request), told.seconds)
+    try:
+        vocabulary = GrammarVocabulary(told.tokens, told.special, told.stop_tokens)
+    except PieError as error:
+        say(out, Answer(type(error).__name__, str(error)))
+        return 1
+    say(out, Answer("", ""))
+    while (data := read(source)) is not None:
+        say(out, check(vocabulary, msgspec.msgpack.decode(data, type=Request), told.seconds))
+    return 0
 
 
 if __name__ == "__main__":
