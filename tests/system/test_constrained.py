@@ -70,8 +70,8 @@ async def reply(whole: Whole, entry: dict[str, Any]) -> str:
 
 
 async def test_every_reply_fits_its_schema(whole: Whole) -> None:
-    texts = await asyncio.gather(*(reply(whole, entry) for entry in SCHEMAS[::3]))
-    for entry, text in zip(SCHEMAS[::3], texts, strict=True):
+    texts = await asyncio.gather(*(reply(whole, entry) for entry in SCHEMAS[3::4]))
+    for entry, text in zip(SCHEMAS[3::4], texts, strict=True):
         Draft202012Validator(entry["schema"]).validate(json.loads(text))
 
 
