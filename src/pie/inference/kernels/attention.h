@@ -107,16 +107,21 @@ private:
         const int dim = heads_.head_dim, head = kv * heads_.group() + h, last = std::min(first + NEAR, count_);
         Row<V, EXACT> q[H], key;
         for (int i = 0; i < H; i++) q[i] = Row<V, EXACT>(query_ + (size_t)(head + i) * dim, dim);
-        for (int s = first; s < last; s++) {
-            const uint8_t* slot = keys.slot(slots_[s]);
-            prefetch(keys, s);
-            key.template fill<N>(N::head(slot, keys, kv), dim);
-            const float scale = N::scale(slot, keys, kv);
-            for (int i = 0; i < H; i++) {
-                Floats product = q[i].part[0] * key.part[0];
-                for (int v = 1; v < V; v++) product += q[i].part[v] * key.part[v];
-                scores_[(size_t)(head + i) * LONGEST_SPAN + s] = sum(product) * scale;
+        for (int s = first; s < last; s += LANES) {
+            Floats products[H][LANES], scales = {};
+            for (int j = 0; j < LANES; j++) {
+                const int at = std::min(s + j, last - 1);  // past the end the last slot stands in
+                const uint8_t* slot = keys.slot(slots_[at]);
+                prefetch(keys, at);
+                key.template fill<N>(N::head(slot, keys, kv), dim);
+                scales[j] = N::scale(slot, keys, kv);
+                for (int i = 0; i < H; i++) {
+                    products[i][j] = q[i].part[0] * key.part[0];
+                    for (int v = 1; v < V; v++) products[i][j] += q[i].part[v] * key.part[v];
+                }
             }
+            for (int i = 0; i < H; i++)
+                store(&scores_[(size_t)(head + i) * LONGEST_SPAN + s], pie::sums(products[i]) * scales);
         }
     }
 

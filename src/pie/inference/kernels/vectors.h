@@ -48,6 +48,33 @@ inline float sum(Floats a) {
 #endif
 }
 
+// The sums of sixteen vectors, in their order: by turning them over on the way, a third of the work of sixteen sums.
+inline Floats sums(const Floats* rows) {
+#if defined(__AVX512F__)
+    __m512 pairs[8], fours[4], eights[2];
+    for (int i = 0; i < 8; i++) {
+        const __m512 a = (__m512)rows[2 * i], b = (__m512)rows[2 * i + 1];
+        pairs[i] = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    }
+    for (int i = 0; i < 4; i++) {
+        const __m512d a = _mm512_castps_pd(pairs[2 * i]), b = _mm512_castps_pd(pairs[2 * i + 1]);
+        fours[i] = _mm512_add_ps(
+            _mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b))
+        );
+    }
+    for (int i = 0; i < 2; i++) {
+        const __m512 a = fours[2 * i], b = fours[2 * i + 1];
+        eights[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+    }
+    const __m512 a = eights[0], b = eights[1];
+    return (Floats)_mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+#else
+    Floats totals;
+    for (int i = 0; i < LANES; i++) totals[i] = sum(rows[i]);
+    return totals;
+#endif
+}
+
 inline int32_t sum(Ints a) {
 #if defined(__AVX512F__)
     return _mm512_reduce_add_epi32((__m512i)a);
