@@ -91,10 +91,14 @@ async def test_a_child_that_sends_faster_than_its_parent_reads_waits_and_nothing
     sandbox: Sandbox,
 ) -> None:
     text = HEAD + (
-        "def flood():\n    for i in range(6000): send(str(i))\n"
+        "async def flood():\n"
+        "    send('0')\n"
+        "    await receive()  # from here on its parent listens\n"
+        "    for i in range(1, 6000): send(str(i))\n"
         "async def main():\n"
         "    child = spawn(flood)\n"
         "    first = await child.receive()\n"
+        "    child.send('go')\n"
         "    await asyncio.sleep(0.05)\n"
         "    rest = [text async for text in child]\n"
         "    return [first] + rest == [str(i) for i in range(6000)]\n"
