@@ -50,7 +50,7 @@ def logprobs(engine: Engine, tokens: Sequence[int]) -> torch.Tensor:
     model = engine.model
     turns = Rotary(model.config).turns(positions)
     hidden = model.hidden(model.embed(torch.tensor(tokens)), turns, engine.attention)
-    return model.logits(hidden).t().log_softmax(-1)
+    return model.logits(hidden).t().contiguous().log_softmax(-1)
 
 
 class Reference:

@@ -26,8 +26,8 @@ def of_kind(report: Report, kind: str) -> list[dict[str, object]]:
 
 
 def batches(report: Report) -> Table:
-    columns = ("precision", "batch", "median ms", "best ms", "products", "attention", "outside")
-    made = table("a decode pass", *columns)
+    times = ("median ms", "best ms", "processor ms", "products", "attention", "outside")
+    made = table("a decode pass", "precision", "batch", *times)
     for run in of_kind(report, "decode"):
         known = run["share_outside"] is not None
         made.add_row(
@@ -35,6 +35,7 @@ def batches(report: Report) -> Table:
             str(run["batch"]),
             f"{run['median_ms']:.1f}",
             f"{run['min_ms']:.1f}",
+            f"{run['processor_ms']:.1f}",
             f"{run['product_ms']:.1f}" if known else "",
             f"{run['attention_ms']:.1f}" if known else "",
             f"{run['share_outside']:.0%}" if known else "",

@@ -107,6 +107,53 @@ def test_adaptive_waits_for_those_who_got_an_answer() -> None:
     assert batches(world) == [2, 2]
 
 
+def test_the_fixed_part_of_a_pass_is_measured() -> None:
+    world = World(auto=False, seconds=lambda work: 0.1 + 0.2 * len(work.inputs))
+    a, *_ = programs(world, 5)
+    steps(a)
+    world.run()
+    assert world.control._lanes["fake"].planner.pace.fixed() == pytest.approx(0.1)
+
+
+def test_adaptive_splits_programs_that_take_longer_to_come_back_than_a_pass_takes_without_tokens() -> None:
+    world = World(auto=False, seconds=lambda work: 0.001 + 0.2 * len(work.inputs))
+    made = programs(world, 6)
+    steps(made[0])
+    world.run()
+    steps(*made)
+    world.pump()
+    world.clock.advance(1.201)
+    world.control.guests_runnable = lambda: 1
+    for program in made[:3]:
+        world.clock.advance(0.004)
+        steps(program)
+    world.pump()
+    assert batches(world) == [1, 6, 3]
+
+
+def test_a_pass_is_sent_ahead_of_the_one_before_when_that_leaves_nobody_out() -> None:
+    world, made = adaptive(3)
+    runs = [program.decode(2, [1], 2, program.name) for program in made[:2]]
+    world.pump()
+    world.clock.advance(0.4)
+    assert len(world.passes) == 1, "newcomers may still come along"
+    world.clock.advance(0.2)
+    assert len(world.passes) == 2
+    assert world.driver.in_flight == 2
+    world.run()
+    assert [len(run.tokens) for run in runs] == [2, 2]
+
+
+def test_no_pass_is_sent_ahead_while_somebody_in_it_has_an_answer_to_come() -> None:
+    world, made = adaptive(3)
+    made[0].decode(2, [1], 2, "run")
+    steps(made[2])
+    world.pump()
+    world.clock.advance(0.9)
+    assert len(world.passes) == 1
+    world.run()
+
+
 def test_adaptive_does_not_wait_for_programs_that_compute_without_being_asked() -> None:
     world, (a, b) = adaptive(2)
     world.control.guests_runnable = lambda: 1

@@ -125,6 +125,7 @@ class Lane:
             failed_passes=traffic.failed_passes,
             tokens=traffic.tokens,
             dists=traffic.dists,
+            samples=traffic.samples,
             driver_seconds=traffic.driver_seconds,
             pass_seconds=self.planner.pace.seconds,
             batch_sizes=dict(traffic.batch_sizes),

@@ -1,29 +1,57 @@
-"""How long passes take: measured, smoothed, apart for passes of different sizes."""
+"""How long things take: passes of different sizes, programs until they ask for more. Measured, smoothed."""
 
 from pie.core.passes import Pass
 
 _SMOOTHING = 0.2
+_OUTLIER = 4.0
+"""One gap between programs counts for at most so many usual ones: some do other things in between."""
+_LONGEST = 0.01
+"""And for no more than this, in seconds."""
 
 
 class Pace:
+    """Of passes. Those of about as many input tokens count as equal."""
+
     def __init__(self) -> None:
         self.seconds = 0.0
         """Of a pass, whatever its size."""
-        self._by_size: dict[int, float] = {}
+        self._by_size: dict[int, tuple[float, float]] = {}
+        """Input tokens and seconds of passes, by the number of bits of the former."""
 
     def note(self, work: Pass, seconds: float) -> None:
         self.seconds = _smooth(self.seconds, seconds)
-        size = _size(work)
-        self._by_size[size] = _smooth(self._by_size.get(size, 0.0), seconds)
+        tokens = len(work.inputs)
+        old = self._by_size.get(tokens.bit_length(), (0.0, 0.0))
+        self._by_size[tokens.bit_length()] = _smooth(old[0], tokens), _smooth(old[1], seconds)
 
     def expected(self, work: Pass) -> float:
-        return self._by_size.get(_size(work), self.seconds)
+        return self._by_size.get(len(work.inputs).bit_length(), (0.0, self.seconds))[1]
+
+    def fixed(self) -> float | None:
+        """What a pass takes beside what each of its tokens adds: where the line through the smallest and the
+        largest passes begins. None while all were of about the same size."""
+        sizes = sorted(size for size in self._by_size if size)
+        if len(sizes) < 2:
+            return None
+        (few, short), (many, long) = self._by_size[sizes[0]], self._by_size[sizes[-1]]
+        return max(0.0, short - few * max(0.0, long - short) / max(1.0, many - few))
+
+
+class Comebacks:
+    """Of programs that got an answer: how long each takes until it asks for more, one after the other."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._last = 0.0
+
+    def answered(self, now: float) -> None:
+        self._last = max(self._last, now)
+
+    def back(self, now: float) -> None:
+        gap = min(now - self._last, _LONGEST, _OUTLIER * self.seconds or _LONGEST)
+        self._last = now
+        self.seconds = _smooth(self.seconds, gap)
 
 
 def _smooth(old: float, new: float) -> float:
     return old + _SMOOTHING * (new - old) if old else new
-
-
-def _size(work: Pass) -> int:
-    """Passes of about as many input tokens count as equal."""
-    return len(work.inputs).bit_length()

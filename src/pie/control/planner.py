@@ -13,7 +13,7 @@ from pie.control.desk import Desk, Turn
 from pie.control.errands import ERRANDS
 from pie.control.memory import Memory
 from pie.control.outcomes import AnyOutcome, Outcome
-from pie.control.pace import Pace
+from pie.control.pace import Comebacks, Pace
 from pie.control.placing import PLACERS
 from pie.control.policies import Outlook, make_policy
 from pie.control.queue import CommandQueue
@@ -34,8 +34,12 @@ class Planner:
         self.waiting: dict[CommandQueue, None] = {}
         """Queues whose first command is for the driver; who waits longest comes first."""
         self.pace = Pace()
+        self._comebacks = Comebacks()
         self._errands: list[CommandQueue] = []
         self._awaited: set[CommandQueue] = set()
+        """Their programs got an answer from the last pass and have not asked for more."""
+        self._came_back = 0
+        """How many of them have, since the last pass was sent."""
         self._memory = memory
         self._settings = settings
         self._spec = spec
@@ -55,6 +59,9 @@ class Planner:
     def begin(self, queue: CommandQueue, work: Work, now: float) -> None:
         """The first command of a queue in which nothing waits. More are appended to the queue itself."""
         queue.work.append(work)
+        if queue in self._awaited:
+            self._comebacks.back(now)
+            self._came_back += 1
         if isinstance(work, Bookkeeping):
             self._errands.append(queue)
         else:
@@ -82,6 +89,7 @@ class Planner:
     def returned(self, ticket: Ticket, seconds: float, now: float) -> None:
         """The oldest pass has come back: who got an answer is waited for."""
         self.pace.note(ticket.work, seconds)
+        self._comebacks.answered(now)
         self._busy_since = now
         self._awaited.update(
             entry.queue for entry in ticket.entries if not (entry.queue.work or entry.queue.closed)
@@ -133,6 +141,10 @@ class Planner:
         self._awaited.discard(queue)
 
     def _outlook(self, now: float, runnable: int) -> Outlook:
+        last = self.in_flight[-1] if self.in_flight else None
+        absent = 0
+        if last is not None:
+            absent = sum(not (queue in self.waiting or queue.closed) for queue in set(last.asks()))
         return Outlook(
             now,
             len(self.waiting),
@@ -142,16 +154,13 @@ class Planner:
             self._idle_since,
             self.pace.seconds,
             len(self.in_flight),
-            self._absent(),
+            absent,
             self._busy_since + sum(ticket.seconds for ticket in self.in_flight),
-            self.in_flight[-1].seconds if self.in_flight else 0.0,
+            last.seconds if last is not None else 0.0,
+            self._came_back,
+            self._comebacks.seconds,
+            self.pace.fixed(),
         )
-
-    def _absent(self) -> bool:
-        if not self.in_flight:
-            return False
-        waiting = self.waiting
-        return any(not (queue in waiting or queue.closed) for queue in self.in_flight[-1].asks())
 
     def _build(self, now: float) -> Ticket | None:
         """A batch stays empty only when it has freed or poisoned something, so this ends."""
@@ -188,6 +197,7 @@ class Planner:
             entry.queue.last_pass = self._number
             entry.queue.skipped = 0
         self._awaited.clear()
+        self._came_back = 0
         self.in_flight.append(ticket)
         return ticket
 

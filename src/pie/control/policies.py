@@ -6,7 +6,10 @@ from typing import NamedTuple, Protocol
 from pie.control.settings import ControlSettings
 
 LEAD = 0.5
-"""How long before the end of a pass the next one is sent ahead, as a share of its time."""
+"""How long before the end of a pass the next one is sent ahead, as a share of its time: newcomers find a
+place in it until then."""
+SHORT_LEAD = 0.1
+"""The same while programs are still coming back."""
 
 
 class Outlook(NamedTuple):
@@ -26,12 +29,18 @@ class Outlook(NamedTuple):
     """Measured, smoothed."""
     in_flight: int = 0
     """Passes that the driver still has to return."""
-    absent: bool = False
-    """Somebody waits for an answer of the last of them and has nothing queued: it will come back."""
+    absent: int = 0
+    """Queues that wait for an answer of the last of them and have nothing queued: they will come back."""
     free_at: float = 0.0
     """When the driver should be through with them."""
     last_seconds: float = 0.0
     """What the last of them should take."""
+    came_back: int = 0
+    """Programs that got an answer and have asked for more since the last pass was sent."""
+    comeback_seconds: float = 0.0
+    """Measured: how long each program that got an answer keeps the host busy until it asks for more."""
+    fixed_seconds: float | None = None
+    """What a pass takes beside what each token adds, as far as that is known."""
 
 
 class PolicyRule(Protocol):
@@ -84,11 +93,14 @@ class TOnly:
 
 
 class Adaptive:
-    """Waits until nobody is left to wait for: no program can run, or all who got an answer are back.
+    """Waits for programs that are to come back as long as that is cheaper than a pass of their own.
 
-    Programs that compute for long are waited for no longer than a share of the time of a pass. While the
-    driver is busy, the next pass goes ahead only if it leaves out nobody whose answer is under way; and not
-    before half of the pass before it is over, so that newcomers find a place in it.
+    One pass for all saves the fixed part of a second one, and costs the time in which all programs that ask
+    for each token come back, one after the other, while the device idles. When nobody is left to wait for,
+    or waiting does not pay, a pass is sent at once, and even ahead while the driver is busy: programs then
+    fall into two groups, one of which runs here while the other is with the driver. Programs that do other
+    things first are not waited for: the device idles for twice the time that all should need at most, or for
+    a share of the time of a pass.
     """
 
     queues: int | None = None
@@ -98,13 +110,16 @@ class Adaptive:
         self._idle_share = idle_share
 
     def send_at(self, outlook: Outlook) -> float:
-        missing = bool(outlook.runnable and outlook.awaited)
+        coming = outlook.awaited if outlook.runnable else 0
+        missing = coming + outlook.absent
+        short = self._idle_share * outlook.pass_seconds
+        gain = short if outlook.fixed_seconds is None else outlook.fixed_seconds
+        cost = (missing + outlook.came_back) * outlook.comeback_seconds
+        patient = missing > 0 and cost <= gain
         if outlook.in_flight:
-            early = outlook.free_at - LEAD * outlook.last_seconds
-            return math.inf if missing or outlook.absent else early
-        if not missing:
-            return outlook.now
-        return outlook.idle_since + self._idle_share * outlook.pass_seconds
+            lead = SHORT_LEAD if coming else LEAD
+            return math.inf if patient else outlook.free_at - lead * outlook.last_seconds
+        return outlook.idle_since + max(short, min(gain, 2 * cost)) if patient else outlook.now
 
 
 def make_policy(settings: ControlSettings) -> PolicyRule:

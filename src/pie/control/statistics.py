@@ -26,6 +26,7 @@ class ModelStatistics:
     tokens: int
     """Input tokens of all passes."""
     dists: int
+    samples: int
     driver_seconds: float
     """Sum over all passes."""
     pass_seconds: float

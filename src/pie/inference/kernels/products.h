@@ -58,6 +58,13 @@ inline void quantise_row(const float* x, int columns, Quantised* to) {
 }
 
 constexpr int VECTORS = PAIR / LANES;
+// Tokens that share a load of the weights. Where a vector is many registers, one is enough to fill them (and the
+// compiler needs minutes for more).
+#if defined(__AVX2__)
+constexpr int TILE_TOKENS = 4;
+#else
+constexpr int TILE_TOKENS = 1;
+#endif
 
 template <int BITS>
 struct Layout {
@@ -127,17 +134,15 @@ inline __attribute__((always_inline)) void tile(
 // `tokens` may be any number; the last few go in smaller tiles.
 template <int BITS, bool ADD>
 void multiply_bits(const uint8_t* weights, int groups, const Quantised* x, int tokens, float* y, int stride) {
-    constexpr int T = 4;
     int t = 0;
-    for (; t + T <= tokens; t += T)
-        tile<BITS, T, ADD>(weights, groups, x + (size_t)t * groups, y + (size_t)t * stride, stride);
-    x += (size_t)t * groups;
-    y += (size_t)t * stride;
-    switch (tokens - t) {
-        case 3: return tile<BITS, 3, ADD>(weights, groups, x, y, stride);
-        case 2: return tile<BITS, 2, ADD>(weights, groups, x, y, stride);
-        case 1: return tile<BITS, 1, ADD>(weights, groups, x, y, stride);
+    for (; t + TILE_TOKENS <= tokens; t += TILE_TOKENS)
+        tile<BITS, TILE_TOKENS, ADD>(weights, groups, x + (size_t)t * groups, y + (size_t)t * stride, stride);
+    if (TILE_TOKENS > 2 && t + 2 <= tokens) {
+        tile<BITS, 2, ADD>(weights, groups, x + (size_t)t * groups, y + (size_t)t * stride, stride);
+        t += 2;
     }
+    for (; t < tokens; t++)
+        tile<BITS, 1, ADD>(weights, groups, x + (size_t)t * groups, y + (size_t)t * stride, stride);
 }
 
 // Rows 32 * `pair` and on, all `tokens`, to (or with ADD, on) y[token * stride + row - 32 * pair].
