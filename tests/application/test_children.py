@@ -91,17 +91,11 @@ async def test_a_child_that_sends_faster_than_its_parent_reads_waits_and_nothing
     sandbox: Sandbox,
 ) -> None:
     text = HEAD + (
-        "async def flood():\n"
-        "    send('0')\n"
-        "    await receive()  # from here on its parent listens\n"
-        "    for i in range(1, 6000): send(str(i))\n"
+        "def flood():\n    for i in range(6000): send(str(i))\n"
         "async def main():\n"
         "    child = spawn(flood)\n"
-        "    first = await child.receive()\n"
-        "    child.send('go')\n"
         "    await asyncio.sleep(0.05)\n"
-        "    rest = [text async for text in child]\n"
-        "    return [first] + rest == [str(i) for i in range(6000)]\n"
+        "    return [text async for text in child] == [str(i) for i in range(6000)]\n"
     )
     assert await sandbox.result(text) == "true"
 
@@ -112,6 +106,18 @@ async def test_messages_that_a_parent_never_asks_for_stop_nobody(sandbox: Sandbo
         "async def main():\n    return await spawn(flood)\n"
     )
     assert await sandbox.result(text) == "done"
+
+
+async def test_a_parent_that_waits_for_the_end_and_receives_beside_it_gets_everything(sandbox: Sandbox) -> None:
+    text = HEAD + (
+        "def flood():\n    for i in range(6000): send(str(i))\n    return 'done'\n"
+        "async def main():\n"
+        "    child = spawn(flood)\n"
+        "    async def read(): return [text async for text in child]\n"
+        "    end, texts = await asyncio.gather(child, read())\n"
+        "    return end == 'done' and texts == [str(i) for i in range(6000)]\n"
+    )
+    assert await sandbox.result(text) == "true"
 
 
 async def test_a_child_can_be_cancelled(sandbox: Sandbox) -> None:

@@ -33,7 +33,8 @@ MOST_ENDED = 256
 """Children whose end is remembered."""
 MOST_UNREAD = 256
 MOST_UNREAD_SIZE = 1 << 20
-"""Messages of one child before its parent; beyond, the child waits."""
+"""Messages of one child before its parent; beyond, the child waits, or the oldest are dropped where its parent
+waits for its end and has never received."""
 SPAWNED = "spawned.py"
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -53,23 +54,26 @@ class Child:
         self._room = asyncio.Event()
         self._texts: Line[str] = Line(self._room.set)
         self._blobs: Line[bytes] = Line(self._room.set)
-        self._relay: asyncio.Task[None] | None = None
+        self._heard = False
+        """Its parent has received from it."""
+        self._relay = asyncio.create_task(self._pass_on())
 
     def wait(self) -> Future:
         """Completes with the result, or fails with `ChildFailed`."""
         future = Future(lambda dropped: self._waiting.pop(dropped, None))
         self._waiting[future] = None
+        self._room.set()
         if self._ended is not None:
             self._tell(self._ended)
         return future
 
     def receive(self) -> Future:
-        """The next text. From the first call on, a child that sends faster than its parent reads waits."""
-        self._listen()
+        """The next text."""
+        self._heard = True
         return self._texts.receive()
 
     def receive_blob(self) -> Future:
-        self._listen()
+        self._heard = True
         return self._blobs.receive()
 
     def end(self, event: Finished | Failed) -> None:
@@ -78,8 +82,7 @@ class Child:
 
     def close(self) -> None:
         self.instance.abort(Cancelled("the program that spawned it has ended"))
-        if self._relay is not None:
-            self._relay.cancel()
+        self._relay.cancel()
 
     @property
     def kept_bytes(self) -> int:
@@ -100,22 +103,25 @@ class Child:
     def _name(self) -> str:
         return f"child {self.number} ({self.instance.program})"
 
-    def _listen(self) -> None:
-        if self._relay is None:
-            self._relay = asyncio.create_task(self._pass_on())
-
     async def _pass_on(self) -> None:
         async for event in self.instance.events():
             if isinstance(event, Message):
                 self._texts.post(event.text)
             elif isinstance(event, Blob):
                 self._blobs.post(event.data)
-            while self._full():
-                self._room.clear()
-                await self._room.wait()
+            await self._until_room()
         over = Cancelled(f"{self._name()} has ended and sends nothing more")
         self._texts.end(over)
         self._blobs.end(over)
+
+    async def _until_room(self) -> None:
+        """A parent that only waits for the end would wait for ever if its child had to wait for it."""
+        while self._full():
+            if self._waiting and not self._heard:
+                (self._texts if self._texts.messages else self._blobs).drop_oldest()
+            else:
+                self._room.clear()
+                await self._room.wait()
 
     def _full(self) -> bool:
         count = len(self._texts.messages) + len(self._blobs.messages)

@@ -44,6 +44,9 @@ class Line(Generic[T]):
             self.waiting.append(future)
         return future
 
+    def drop_oldest(self) -> None:
+        self._pop()
+
     def end(self, why: Exception) -> None:
         """No message comes any more; those that are there can still be received."""
         self._end = why
