@@ -108,7 +108,7 @@ async def test_messages_that_a_parent_never_asks_for_stop_nobody(sandbox: Sandbo
     assert await sandbox.result(text) == "done"
 
 
-async def test_a_parent_that_waits_for_the_end_and_receives_beside_it_gets_everything(sandbox: Sandbox) -> None:
+async def test_a_parent_that_waits_for_the_end_and_receives_gets_everything(sandbox: Sandbox) -> None:
     text = HEAD + (
         "def flood():\n    for i in range(6000): send(str(i))\n    return 'done'\n"
         "async def main():\n"

@@ -4,6 +4,11 @@ import pytest
 from world import Program, World, all_back
 
 from pie.control import ControlSettings
+from pie.control.batch import Batch
+from pie.control.dispatch import Dispatcher
+from pie.control.policies import Adaptive
+from pie.control.ticket import Entry
+from pie.control.work import EmbedWork, Work
 from pie.core.commands import Synchronize
 from pie.core.errors import Cancelled, InternalError, QueueFailed, Unavailable, UnknownId
 from pie.core.passes import Pass, PassResult
@@ -335,3 +340,48 @@ def test_a_limit_reached_by_commands_that_were_dropped_is_free_again(slow: World
     program.embed([1], [0], [1])
     program.embed([1], [0], [1])
     slow.run()
+
+
+def test_a_mistake_in_planning_one_command_fails_its_queue_alone(
+    slow: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    a, bystander = decoding(slow), decoding(slow, "bystander")
+    place = Batch.place
+
+    def broken(batch: Batch, entry: Entry, work: Work) -> bool:
+        if isinstance(work, EmbedWork) and entry.queue.account is a.session._account:
+            raise ZeroDivisionError("nobody thought of that")
+        return place(batch, entry, work)
+
+    monkeypatch.setattr(Batch, "place", broken)
+    a.step(7, 2, [1], "a")
+    bystander.step(7, 2, [1], "bystander")
+    slow.run()
+    assert "planning EmbedWork of queue 0 failed with ZeroDivisionError" in str(slow.recorder.error("a"))
+    assert slow.recorder.dist("bystander") == answer_alone()
+    assert "nobody thought of that" in caplog.text
+    monkeypatch.undo()
+    bystander.session.close()
+    assert all_back(a.session, slow)
+
+
+@pytest.mark.parametrize(("owner", "method"), [(Adaptive, "send_at"), (Dispatcher, "_answer")])
+def test_a_mistake_that_is_nobodys_fails_everybody_at_once_and_leaves_nobody_waiting(
+    slow: World, monkeypatch: pytest.MonkeyPatch, owner: type, method: str
+) -> None:
+    programs = {name: decoding(slow, name) for name in ("a", "b")}
+
+    def broken(*_: object) -> float:
+        raise ZeroDivisionError("nobody thought of that")
+
+    monkeypatch.setattr(owner, method, broken)
+    for name, program in programs.items():
+        program.step(7, 2, [1], name)
+    slow.run()
+    for name in programs:
+        assert "nobody thought of that" in str(slow.recorder.error(name))
+    monkeypatch.undo()
+    programs["a"].session.reset(programs["a"].queue)
+    decoding(slow, "later").session.close()
+    programs["b"].session.close()
+    assert all_back(programs["a"].session, slow)

@@ -33,8 +33,8 @@ MOST_ENDED = 256
 """Children whose end is remembered."""
 MOST_UNREAD = 256
 MOST_UNREAD_SIZE = 1 << 20
-"""Messages of one child before its parent; beyond, the child waits, or the oldest are dropped where its parent
-waits for its end and has never received."""
+"""Messages of one child before its parent; beyond, the child waits, or the oldest are dropped where its
+parent waits for its end and has never received."""
 SPAWNED = "spawned.py"
 DIGEST = re.compile(r"[0-9a-f]{64}")
 

@@ -1,5 +1,7 @@
 """Results of passes become answers to programs."""
 
+from itertools import islice
+
 from pie.control.faults import Refusal, are_known, find_refusals
 from pie.control.memory import Memory
 from pie.control.outcomes import Outcome, StepOutcome
@@ -34,12 +36,12 @@ class Dispatcher:
         if not (fits(ticket.work, result) and are_known(ticket.fallible, result)):
             self.fail(InternalError(f"the driver's answer to pass {result.number} has the wrong shape"), now)
             return
-        in_flight.popleft()
         self._charge(ticket, result.seconds)
         if result.fault_rows:
             self._refuse_rows(ticket, result, now)
         self._take_samples(ticket, result)
         self._answer(ticket, result)
+        in_flight.popleft()
         self._planner.returned(ticket, result.seconds, now)
         self.traffic.count(ticket, result.seconds)
 
@@ -80,7 +82,7 @@ class Dispatcher:
         for entry in ticket.entries:
             queue = entry.queue
             if queue in found:
-                for later in self._planner.in_flight:
+                for later in islice(self._planner.in_flight, 1, None):
                     if any(other.queue is queue and other.epoch == entry.epoch for other in later.entries):
                         later.refused.setdefault(queue, Refusal(found[queue].error))
                 if entry.epoch == queue.epoch and not queue.closed:

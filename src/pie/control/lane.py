@@ -10,6 +10,7 @@ from pie.control.checks import Checks
 from pie.control.dispatch import Dispatcher
 from pie.control.exports import Exports
 from pie.control.memory import Memory
+from pie.control.mistakes import mistake
 from pie.control.planner import Planner
 from pie.control.pool import Pool
 from pie.control.queue import CommandQueue
@@ -20,7 +21,7 @@ from pie.control.work import DecodeWork
 from pie.core.clock import Clock, Handle
 from pie.core.commands import Completion
 from pie.core.driver import Driver
-from pie.core.errors import Cancelled, InternalError, Unavailable
+from pie.core.errors import Cancelled, InternalError, PieError, Unavailable
 from pie.core.ids import QueueId
 from pie.core.model import ModelInfo
 from pie.core.passes import PassResult
@@ -139,13 +140,28 @@ class Lane:
             self._deliver()
             if self.down:
                 break
-            answer = planner.plan(self._clock.now(), self._guests_runnable())
+            answer = self._plan()
             if isinstance(answer, Ticket):
                 self._send(answer)
             elif not planner.outcomes:
                 step = answer
                 break
         self._wake_at(step)
+
+    def _plan(self) -> Ticket | float | None:
+        now = self._clock.now()
+        try:
+            return self.planner.plan(now, self._guests_runnable())
+        except Exception as error:
+            self._fail_all(mistake(f"planning for {self.info.name}", error))
+            return None
+
+    def _fail_all(self, error: PieError) -> None:
+        """The passes in flight, and every queue."""
+        now = self._clock.now()
+        self._dispatcher.fail(error, now)
+        for queue in self._queues:
+            self.planner.poison(queue, error, now)
 
     def _send(self, ticket: Ticket) -> None:
         try:
@@ -170,7 +186,11 @@ class Lane:
         self.pump()
 
     def _done(self, result: PassResult) -> None:
-        self._dispatcher.finish(result, self._clock.now())
+        now = self._clock.now()
+        try:
+            self._dispatcher.finish(result, now)
+        except Exception as error:
+            self._dispatcher.fail(mistake(f"taking the results of pass {result.number}", error), now)
         self.pump()
 
     def _lost(self, reason: str) -> None:
@@ -178,9 +198,7 @@ class Lane:
         now = self._clock.now()
         self.down = f"the driver of {self.info.name} stopped ({reason})"
         error = Unavailable(f"{self.down}; its pages are lost. It restarts: reset the queue and recompute")
-        self._dispatcher.fail(error, now)
-        for queue in self._queues:
-            self.planner.poison(queue, error, now)
+        self._fail_all(error)
         self.memory.lose_all(now)
         self.memory.settle()
         self.pump()

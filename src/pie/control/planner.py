@@ -12,6 +12,7 @@ from pie.control.batch import Batch
 from pie.control.desk import Desk, Turn
 from pie.control.errands import ERRANDS
 from pie.control.memory import Memory
+from pie.control.mistakes import mistake
 from pie.control.outcomes import AnyOutcome, Outcome
 from pie.control.pace import Comebacks, Pace
 from pie.control.placing import PLACERS
@@ -212,8 +213,8 @@ class Planner:
                 elif not batch.place(entry, first):
                     break
                 work.popleft()
-        except PieError as error:
-            self.poison(queue, error, now)
+        except Exception as error:
+            self.poison(queue, _own_error(error, queue), now)
 
     def _run_head(self, queue: CommandQueue, now: float) -> None:
         work = queue.work
@@ -229,12 +230,19 @@ class Planner:
                     self._enlist(queue, now)
                     break
                 work.popleft()
-        except PieError as error:
-            self.poison(queue, error, now)
+        except Exception as error:
+            self.poison(queue, _own_error(error, queue), now)
 
     def _execute(self, turn: Turn, work: Bookkeeping) -> None:
         ERRANDS[type(work)](self._desk, turn, work)
         turn.queue.account.settle(1, work.size)
+
+
+def _own_error(error: Exception, queue: CommandQueue) -> PieError:
+    if isinstance(error, PieError):
+        return error
+    command = type(queue.work[0]).__name__ if queue.work else "a command"
+    return mistake(f"planning {command} of queue {queue.name}", error)
 
 
 def _has_ended(work: Work) -> bool:
