@@ -1,5 +1,7 @@
 """Passes that fail, drivers that die, queues that are poisoned."""
 
+from typing import Any
+
 import pytest
 from world import Program, World, all_back
 
@@ -8,7 +10,7 @@ from pie.control.batch import Batch
 from pie.control.dispatch import Dispatcher
 from pie.control.policies import Adaptive
 from pie.control.ticket import Entry
-from pie.control.work import EmbedWork, Work
+from pie.control.work import EmbedWork
 from pie.core.commands import Synchronize
 from pie.core.errors import Cancelled, InternalError, QueueFailed, Unavailable, UnknownId
 from pie.core.passes import Pass, PassResult
@@ -348,7 +350,7 @@ def test_a_mistake_in_planning_one_command_fails_its_queue_alone(
     a, bystander = decoding(slow), decoding(slow, "bystander")
     place = Batch.place
 
-    def broken(batch: Batch, entry: Entry, work: Work) -> bool:
+    def broken(batch: Batch, entry: Entry, work: Any) -> bool:
         if isinstance(work, EmbedWork) and entry.queue.account is a.session._account:
             raise ZeroDivisionError("nobody thought of that")
         return place(batch, entry, work)
