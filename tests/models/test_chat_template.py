@@ -43,6 +43,15 @@ def test_a_chat_is_rendered_as_transformers_does(
     assert render(template, messages, prompt) == expected
 
 
+def test_tools_are_rendered_as_transformers_does(tiny_folder: Path) -> None:
+    template = "{% for t in tools or [] %}{{ t | tojson }}{% endfor %}{{ messages[0].content }}"
+    tools = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+    theirs = PreTrainedTokenizerFast(tokenizer_file=str(tiny_folder / "tokenizer.json"), bos_token="<s>")  # type: ignore[no-untyped-call]
+    expected = theirs.apply_chat_template(USER, tools=tools, chat_template=template, tokenize=False)
+    assert render(template, {"messages": USER, "tools": tools}) == expected
+    assert render(template, {"messages": USER}) == render(template, USER) == "hi"
+
+
 def test_a_stored_model_renders_with_its_own_template(tiny_tokenizer: ModelTokenizer) -> None:
     rendered = tiny_tokenizer.render_chat(json.dumps(USER), True)
     assert rendered == "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"

@@ -59,7 +59,7 @@ def _of_text(text: str, limits: Limits) -> Failed:
     name = _error_name(message)
     if name == "MemoryError":
         message += f" (the program may use {_memory(limits)})"
-    return Failed(_reason(name), message, (marker + frames).lstrip("\n"))
+    return Failed(_reason(name, message), message, (marker + frames).lstrip("\n"))
 
 
 def _error_name(message: str) -> str:
@@ -68,10 +68,10 @@ def _error_name(message: str) -> str:
     return found[1] if found else ""
 
 
-def _reason(name: str) -> str:
+def _reason(name: str, message: str) -> str:
     if name in LIMIT_ERRORS:
         return "limit"
-    return "driver" if name == "Unavailable" else "error"
+    return "driver" if name == "Unavailable" and "the driver of" in message else "error"
 
 
 def _of_trap(message: str, limits: Limits, last_loop: str) -> Failed:
