@@ -1,5 +1,6 @@
 """Text becomes the tokens the model was trained on, and tokens become exactly the text they came from."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from transformers import AutoTokenizer
 from pie.core.errors import BadModel, InvalidArgument
 from pie.core.progress import NoProgress
 from pie.models import ModelStore, ModelTokenizer, load_tokenizer, model_info
+from pie.models.tiny import TINY, write_tiny_llama
 from pie.models.tiny_gguf import write_tiny_gguf
 
 TEXTS = [
@@ -134,6 +136,12 @@ def test_a_tokenizer_larger_than_the_model_is_refused(tiny_folder: Path, store: 
     (tiny_folder / "tokenizer.json").write_text(text.replace('"robot":', '"robot!": 320, "robot":'))
     with pytest.raises(BadModel, match="does not fit the model: token 320 of 320"):
         store.pull(str(tiny_folder), NoProgress())
+
+
+def test_a_tokenizer_far_too_small_for_the_weights_is_refused(tmp_path: Path, store: ModelStore) -> None:
+    folder = write_tiny_llama(tmp_path / "large", replace(TINY, vocabulary_size=1000))
+    with pytest.raises(BadModel, match=r"has \d+ tokens, the weights have rows for 1,000"):
+        store.pull(str(folder), NoProgress())
 
 
 @pytest.mark.model

@@ -81,7 +81,10 @@ class Keys:
             return default
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.bad(key, "a number", value)
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # JSON has whole numbers of any length
+            raise self.bad(key, "a number that a double can hold", value) from None
 
     def integer(self, key: str, default: int | None = None) -> int:
         value = self._values.get(key)

@@ -15,7 +15,7 @@ import numpy as np
 from pie.core.errors import BadModel
 from pie.models.numbers import BF16, F16, F32, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, NumberFormat
 from pie.models.superblocks import Q4_K, Q5_K, Q6_K
-from pie.models.tensor_file import TensorEntry
+from pie.models.tensor_file import TensorEntry, find_overlap
 
 Value = int | float | bool | str | list["Value"]
 
@@ -38,7 +38,8 @@ SCALARS = {
 }
 SMALLEST_FIELD = 8 + 1 + 4 + 1
 SMALLEST_TENSOR = 8 + 1 + 4 + 8 + 4 + 8
-MOST_METADATA_BYTES = 256 << 20
+MOST_HEAD_BYTES = 64 << 20
+"""No real head is near this. (A Python list takes up to nine times the room of the numbers in it.)"""
 MOST_DIMENSIONS = 4
 DEFAULT_ALIGNMENT = 32
 
@@ -75,6 +76,11 @@ class Cursor:
     def need(self, size: int, what: str) -> None:
         if size > self._end - self.position:
             raise Damaged(f"{what} would reach past the end of the file")
+        self.check_head(self.position + size)
+
+    def check_head(self, position: int) -> None:
+        if position > MOST_HEAD_BYTES:
+            raise Damaged(f"its head is longer than {MOST_HEAD_BYTES >> 20} MiB")
 
     def take(self, size: int, what: str) -> bytes:
         self.need(size, what)
@@ -106,15 +112,19 @@ class Cursor:
         data, position, end = self._data, self.position, self._end
         result = []
         length_at = struct.Struct("<Q").unpack_from
-        for _ in range(count):
-            if position + 8 > end:
-                raise Damaged(f"{what} would reach past the end of the file")
-            start = position + 8
-            position = start + length_at(data, position)[0]
-            if position > end:
-                raise Damaged(f"a string in {what} would reach past the end of the file")
-            result.append(data[start:position].decode())
+        try:
+            for _ in range(count):
+                if position + 8 > end:
+                    raise Damaged(f"{what} would reach past the end of the file")
+                start = position + 8
+                position = start + length_at(data, position)[0]
+                if position > end:
+                    raise Damaged(f"a string in {what} would reach past the end of the file")
+                result.append(data[start:position].decode())
+        except UnicodeDecodeError:
+            raise Damaged(f"a string in {what} is not UTF-8") from None
         self.position = position
+        self.check_head(position)
         return result
 
 
@@ -123,7 +133,7 @@ def read_gguf(path: Path) -> GgufFile:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return parse(path, data)
-    except (Damaged, UnicodeDecodeError) as error:
+    except Damaged as error:
         raise BadModel(f"{path}: not a sound GGUF file: {error}") from error
     except ValueError as error:  # mmap of nothing
         raise BadModel(f"{path}: the file is empty") from error
@@ -159,14 +169,18 @@ def read_metadata(cursor: Cursor, count: int) -> dict[str, Value]:
     for _ in range(count):
         key = cursor.string("a metadata key")
         if key in metadata:
-            raise Damaged(f"the key {key!r} stands in it twice")
-        metadata[key] = read_value(cursor, cursor.u32(key), key)
-        if cursor.position > MOST_METADATA_BYTES:
-            raise Damaged(f"its metadata is longer than {MOST_METADATA_BYTES >> 20} MiB")
+            raise Damaged(f"the key {shown(key)} stands in it twice")
+        metadata[key] = read_value(cursor, cursor.u32(shown(key)), shown(key))
     return metadata
 
 
+def shown(name: str) -> str:
+    """For an error: a name from the file may be long, and may hold what a terminal would obey."""
+    return repr(name[:80])
+
+
 def read_value(cursor: Cursor, kind: int, key: str) -> Value:
+    """`key` is for errors only."""
     if kind == STRING:
         return cursor.string(key)
     if kind == ARRAY:
@@ -205,13 +219,14 @@ class TensorHead:
 
 def read_tensor_head(cursor: Cursor) -> TensorHead:
     name = cursor.string("a tensor's name")
-    dimensions = cursor.u32(name)
+    what = f"tensor {shown(name)}"
+    dimensions = cursor.u32(what)
     if not 1 <= dimensions <= MOST_DIMENSIONS:
-        raise Damaged(f"tensor {name!r} has {dimensions} dimensions")
-    sizes = [cursor.u64(name) for _ in range(dimensions)]
+        raise Damaged(f"{what} has {dimensions} dimensions")
+    sizes = [cursor.u64(what) for _ in range(dimensions)]
     if 0 in sizes:
-        raise Damaged(f"tensor {name!r} has a dimension of size 0")
-    return TensorHead(name, tuple(reversed(sizes)), cursor.u32(name), cursor.u64(name))
+        raise Damaged(f"{what} has a dimension of size 0")
+    return TensorHead(name, tuple(reversed(sizes)), cursor.u32(what), cursor.u64(what))
 
 
 def read_alignment(metadata: dict[str, Value]) -> int:
@@ -225,8 +240,11 @@ def tensor_table(path: Path, heads: list[TensorHead], start: int, end: int) -> d
     table: dict[str, TensorEntry] = {}
     for head in heads:
         if head.name in table:
-            raise Damaged(f"tensor {head.name!r} stands in it twice")
+            raise Damaged(f"tensor {shown(head.name)} stands in it twice")
         table[head.name] = tensor_entry(path, head, start, end)
+    overlap = find_overlap(table.values())
+    if overlap:
+        raise Damaged(overlap)
     return table
 
 
@@ -238,8 +256,8 @@ def tensor_entry(path: Path, head: TensorHead, start: int, end: int) -> TensorEn
         try:
             size = format.byte_count(head.shape)
         except ValueError as error:
-            raise Damaged(f"tensor {head.name!r} ({format.name}): {error}") from None
+            raise Damaged(f"tensor {shown(head.name)} ({format.name}): {error}") from None
     if offset + size > end:
-        raise Damaged(f"tensor {head.name!r} would reach past the end of the file (a broken download?)")
+        raise Damaged(f"tensor {shown(head.name)} would reach past the end of the file (a broken download?)")
     format_name = format.name if format else OTHER_FORMATS.get(head.kind, f"number {head.kind}")
     return TensorEntry(path, head.name, head.shape, format, format_name, offset, size)

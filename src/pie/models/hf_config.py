@@ -15,6 +15,8 @@ ARCHITECTURES = ("LlamaForCausalLM",)
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises `BadModel` when there is none."""
     try:
+        if path.exists() and not path.is_file():
+            raise BadModel(f"{path} is not a file")
         if path.stat().st_size > MOST_JSON_BYTES:
             raise BadModel(f"{path} is longer than {MOST_JSON_BYTES >> 20} MiB")
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])

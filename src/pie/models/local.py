@@ -38,10 +38,17 @@ def fetch_path(path: Path, progress: Progress) -> Fetched:
 
 
 def fetch_gguf(path: Path, progress: Progress) -> Fetched:
+    check_regular(path)
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
-            raise BadModel(f"{path} is not a GGUF file")
+            raise BadModel(f"{path} is not a GGUF file; give Pie one, or a folder with safetensors")
     return Fetched(name_from(path.stem), "gguf", (describe_file(path, hashed(path, progress)),), path.parent)
+
+
+def check_regular(path: Path) -> None:
+    """Opening a pipe would wait for ever, and a device may have no end."""
+    if not path.is_file():
+        raise BadModel(f"{path} is not a file")
 
 
 def hashed(path: Path, progress: Progress) -> str:
@@ -56,6 +63,8 @@ def fetch_folder(folder: Path, progress: Progress) -> Fetched:
         if not ggufs:
             raise nothing_to_load(folder)
         return fetch_gguf(folder / choose_gguf(str(folder), ggufs, ""), progress)
+    for path in paths:
+        check_regular(path)
     files = tuple(describe_file(path, hashed(path, progress)) for path in paths)
     return Fetched(name_from(folder.name), "safetensors", files, folder)
 

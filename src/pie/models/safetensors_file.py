@@ -4,6 +4,7 @@ The `safetensors` package cannot hand bf16 to numpy, and we have no torch here; 
 of length, a JSON object and the numbers.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import msgspec
 
 from pie.core.errors import BadModel
 from pie.models.numbers import BF16, F16, F32, NumberFormat
-from pie.models.tensor_file import TensorEntry
+from pie.models.tensor_file import TensorEntry, find_overlap
 
 FORMATS: dict[str, NumberFormat] = {"F32": F32, "F16": F16, "BF16": BF16}
 MOST_HEADER_BYTES = 100_000_000
@@ -37,10 +38,22 @@ def read_safetensors(path: Path) -> dict[str, TensorEntry]:
             header = file.read(length)
     except OSError as error:
         raise BadModel(f"cannot read {path}: {error.strerror or error}") from error
-    return {
+    entries = {
         name: tensor_entry(path, name, raw, 8 + length, size)
         for name, raw in parse_header(path, header).items()
     }
+    check_coverage(path, entries.values(), size - 8 - length)
+    return entries
+
+
+def check_coverage(path: Path, entries: Collection[TensorEntry], available: int) -> None:
+    """As the format has it: every byte belongs to one tensor. (A name that stands twice leaves a hole.)"""
+    problem = find_overlap(entries)
+    unclaimed = available - sum(entry.size_bytes for entry in entries)
+    if not problem and unclaimed:
+        problem = f"{unclaimed:,} of its bytes belong to no tensor"
+    if problem:
+        raise BadModel(f"{path}: not a sound safetensors file: {problem}")
 
 
 def parse_header(path: Path, header: bytes) -> dict[str, HeaderEntry]:
@@ -55,10 +68,11 @@ def parse_header(path: Path, header: bytes) -> dict[str, HeaderEntry]:
 def tensor_entry(path: Path, name: str, raw: HeaderEntry, start: int, end: int) -> TensorEntry:
     problem = find_problem(raw, end - start)
     if problem:
-        raise BadModel(f"{path}: not a sound safetensors file: tensor {name!r} {problem}")
+        raise BadModel(f"{path}: not a sound safetensors file: tensor {name[:80]!r} {problem}")
     first, last = raw.data_offsets
     format = FORMATS.get(raw.dtype)
-    return TensorEntry(path, name, tuple(raw.shape), format, raw.dtype, start + first, last - first)
+    format_name = raw.dtype[:40] if raw.dtype.isidentifier() else repr(raw.dtype[:40])
+    return TensorEntry(path, name, tuple(raw.shape), format, format_name, start + first, last - first)
 
 
 def find_problem(raw: HeaderEntry, available: int) -> str:

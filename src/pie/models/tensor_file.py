@@ -1,6 +1,8 @@
 """What a file of weights, of whatever format, says about its tensors, and reading one of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,3 +38,12 @@ class TensorEntry:
         if data.size != self.size_bytes:
             raise BadModel(f"{self.path}: the file ends inside tensor {self.name!r}; pull the model again")
         return data
+
+
+def find_overlap(entries: Iterable[TensorEntry]) -> str:
+    """Two tensors that claim the same bytes, or nothing. (A small file could pass for a huge model.)"""
+    placed = sorted((entry for entry in entries if entry.size_bytes), key=lambda entry: entry.offset)
+    for first, second in pairwise(placed):
+        if first.offset + first.size_bytes > second.offset:
+            return f"tensors {first.name[:80]!r} and {second.name[:80]!r} overlap"
+    return ""

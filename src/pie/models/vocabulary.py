@@ -9,6 +9,9 @@ import tokenizers
 from pie.core.errors import BadModel
 from pie.models.byte_level import byte_alphabet, byte_level_bytes, sentencepiece_bytes
 
+LEAST_SHARE = 0.5
+"""Of the rows of an embedding that have a token. Rows are padded to a round number, but never doubled."""
+
 
 class Vocabulary(msgspec.Struct):
     """`tokens[i]`: the bytes token i stands for, empty for special tokens and unused numbers."""
@@ -26,11 +29,17 @@ def make_vocabulary(origin: str, engine: tokenizers.Tokenizer, size: int) -> Voc
         raise BadModel(
             f"{origin}: its tokenizer is neither byte-level nor SentencePiece, which is not supported"
         )
+    known = engine.get_vocab(with_added_tokens=True)
+    if len(known) < size * LEAST_SHARE:
+        raise BadModel(
+            f"{origin}: the tokenizer does not fit the model: it has {len(known):,} tokens, the weights have "
+            f"rows for {size:,}"
+        )
     tokens = [b""] * size
     alphabet = byte_alphabet()
-    for text, token in engine.get_vocab(with_added_tokens=True).items():
+    for text, token in known.items():
         if not 0 <= token < size:
-            raise BadModel(f"{origin}: the tokenizer does not fit the model: token {token} of {size}")
+            raise BadModel(f"{origin}: the tokenizer does not fit the model: token {token:,} of {size:,}")
         tokens[token] = byte_level_bytes(text, alphabet) if byte_level else sentencepiece_bytes(text)
     for token, added in engine.get_added_tokens_decoder().items():
         tokens[token] = b"" if added.special else added.content.encode()

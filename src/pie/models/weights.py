@@ -114,7 +114,7 @@ def refuse_surplus(origin: Path, names: Iterable[str], prefix: str) -> None:
     surplus = sorted(name for name in names if name.startswith(prefix))
     if surplus:
         raise BadModel(
-            f"{origin}: tensor {surplus[0]!r} is not part of a plain Llama, so it would be ignored"
+            f"{origin}: tensor {surplus[0][:80]!r} is not part of a plain Llama, so it would be ignored"
         )
 
 
