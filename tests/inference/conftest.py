@@ -8,18 +8,18 @@ import pytest
 from pie.core.progress import NoProgress
 from pie.inference.kernels.build import Builder
 from pie.inference.kernels.library import Kernels
-from pie.models import DEFAULT_SOURCE, LlamaConfig, ModelStore, StoredModel
+from pie.models import DEFAULT_SOURCE, ModelConfig, ModelStore, StoredModel
 from pie.models.tiny import TINY, write_tiny_llama
 from pie.settings import Settings
 
-MakeModel = Callable[[LlamaConfig], StoredModel]
+MakeModel = Callable[[ModelConfig], StoredModel]
 
 
 @pytest.fixture
 def make_model(tmp_path: Path) -> MakeModel:
     """Stores a random model of the given shape in a home of its own."""
 
-    def make(config: LlamaConfig) -> StoredModel:
+    def make(config: ModelConfig) -> StoredModel:
         folder = write_tiny_llama(tmp_path / f"tiny-{config.hidden_size}", config)
         return ModelStore(tmp_path / "home").pull(str(folder), NoProgress())
 

@@ -11,7 +11,7 @@ from dense import DenseReference, load_reference
 
 from pie.inference.executor import TorchExecutor
 from pie.inference.settings import InferenceSettings
-from pie.models import LlamaConfig, RopeScaling, StoredModel
+from pie.models import ModelConfig, RopeScaling, StoredModel
 from pie.models.tiny import TINY, write_tiny_llama
 from pie.testing.passes import PassBuilder
 
@@ -32,7 +32,7 @@ SHAPES = {
 }
 
 
-MakePair = Callable[[LlamaConfig], "Pair"]
+MakePair = Callable[[ModelConfig], "Pair"]
 
 
 class Pair:
@@ -59,7 +59,7 @@ class Pair:
 @pytest.fixture(params=["torch", "compiled"])
 def make_pair(
     request: pytest.FixtureRequest,
-    make_model: Callable[[LlamaConfig], StoredModel],
+    make_model: Callable[[ModelConfig], StoredModel],
     tmp_path: Path,
     kernels_folder: Path,
 ) -> MakePair:
@@ -68,7 +68,7 @@ def make_pair(
     if request.param == "compiled":
         settings = replace(SETTINGS, kernels="auto", kernels_folder=str(kernels_folder))
 
-    def make(config: LlamaConfig) -> Pair:
+    def make(config: ModelConfig) -> Pair:
         executor = TorchExecutor(make_model(config), settings)
         folder = write_tiny_llama(tmp_path / "reference", config)
         return Pair(executor, load_reference(folder, SIZE))

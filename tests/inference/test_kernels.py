@@ -19,7 +19,7 @@ from pie.inference.prepared import PreparedWeights
 from pie.inference.rotary import Rotary
 from pie.inference.storage import PageStorage
 from pie.inference.visibility import Block, Rows, View
-from pie.models import Groups, LlamaConfig, StoredModel
+from pie.models import Groups, ModelConfig, StoredModel
 from pie.models.tiny import TINY
 
 SHAPES = {
@@ -129,7 +129,7 @@ def mixed_view(pages: PageStorage) -> View:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_all_layers_in_one_call_are_those_one_by_one(
     kernels: Kernels,
-    make_model: Callable[[LlamaConfig], StoredModel],
+    make_model: Callable[[ModelConfig], StoredModel],
     tmp_path: Path,
     shape: str,
     bits: int,

@@ -17,7 +17,7 @@ from pie.inference.forms import BrainForm, Form, FullForm, GroupForm, RowForm
 from pie.inference.layout import in_pairs
 from pie.inference.packing import Packed
 from pie.inference.prepared import DATA, INDEX, PreparedWeights, Tensors, plan_layout
-from pie.models import LlamaConfig, StoredModel, read_config, read_tensors
+from pie.models import ModelConfig, StoredModel, read_config, read_tensors
 from pie.models.tiny import TINY
 
 
@@ -127,15 +127,15 @@ def test_a_second_start_maps_what_the_first_has_made(
 
 
 def test_models_do_not_share_a_folder(
-    cache: PreparedWeights, tiny_model: StoredModel, make_model: Callable[[LlamaConfig], StoredModel]
+    cache: PreparedWeights, tiny_model: StoredModel, make_model: Callable[[ModelConfig], StoredModel]
 ) -> None:
     load(cache, tiny_model)
-    load(cache, make_model(LlamaConfig(**{**vars_of(TINY), "layers": 1})))
+    load(cache, make_model(ModelConfig(**{**vars_of(TINY), "layers": 1})))
     assert len(list(cache.folder.iterdir())) == 2
 
 
-def vars_of(config: LlamaConfig) -> dict[str, object]:
-    return {name: getattr(config, name) for name in LlamaConfig.__dataclass_fields__}
+def vars_of(config: ModelConfig) -> dict[str, object]:
+    return {name: getattr(config, name) for name in ModelConfig.__dataclass_fields__}
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pie.core.errors import BadModel
-from pie.models.config import LlamaConfig, RopeScaling
+from pie.models.config import ModelConfig, RopeScaling
 from pie.models.gguf_config import gguf_config
 from pie.models.gguf_file import read_gguf
 from pie.models.hf_config import hf_config
@@ -18,19 +18,19 @@ from pie.models.tiny_gguf import write_tiny_gguf
 UNTIED = replace(TINY, tied_embeddings=False, head_dim=16, rope_theta=500000.0)
 
 
-def from_json(tmp_path: Path, **changes: Any) -> LlamaConfig:
+def from_json(tmp_path: Path, **changes: Any) -> ModelConfig:
     path = tmp_path / "config.json"
     path.write_text(json.dumps({**config_json(TINY), **changes}))
     return hf_config(path)
 
 
 @pytest.mark.parametrize("config", [TINY, UNTIED])
-def test_config_json_says_the_same_as_what_was_written(tmp_path: Path, config: LlamaConfig) -> None:
+def test_config_json_says_the_same_as_what_was_written(tmp_path: Path, config: ModelConfig) -> None:
     assert from_json(tmp_path, **config_json(config)) == config
 
 
 @pytest.mark.parametrize("config", [TINY, UNTIED])
-def test_gguf_metadata_says_the_same_as_what_was_written(tmp_path: Path, config: LlamaConfig) -> None:
+def test_gguf_metadata_says_the_same_as_what_was_written(tmp_path: Path, config: ModelConfig) -> None:
     found = gguf_config(read_gguf(write_tiny_gguf(tmp_path / "a.gguf", config)))
     assert replace(found, norm_eps=config.norm_eps) == config
     assert found.norm_eps == pytest.approx(config.norm_eps)

@@ -19,7 +19,7 @@ from pie.inference.measures import Measures
 from pie.inference.packing import padded
 from pie.inference.storage import PageStorage
 from pie.inference.visibility import View
-from pie.models import LlamaConfig
+from pie.models import ModelConfig
 
 MOST_HEAD_DIM = 256
 NAMES = ("qkv", "out", "gate_up", "down")
@@ -129,7 +129,7 @@ class GroupProduct:
 
 
 def group_weights(
-    kernels: Kernels, tensors: Mapping[str, torch.Tensor], config: LlamaConfig, bits: int
+    kernels: Kernels, tensors: Mapping[str, torch.Tensor], config: ModelConfig, bits: int
 ) -> LlamaWeights:
     """From the tensors of a `GroupForm`."""
     hidden, inner = config.hidden_size, config.intermediate_size
@@ -162,7 +162,7 @@ class CompiledLlama(Llama):
     """All layers in one call. With LoRA, product by product as in `Llama`."""
 
     def __init__(
-        self, config: LlamaConfig, weights: LlamaWeights, kernels: Kernels, pages: PageStorage
+        self, config: ModelConfig, weights: LlamaWeights, kernels: Kernels, pages: PageStorage
     ) -> None:
         super().__init__(config, weights)
         self._kernels = kernels
@@ -229,7 +229,7 @@ class CompiledLlama(Llama):
 
 
 def struct_of(
-    config: LlamaConfig, weights: LlamaWeights, norms: Sequence[torch.Tensor], threads: int
+    config: ModelConfig, weights: LlamaWeights, norms: Sequence[torch.Tensor], threads: int
 ) -> tuple[library.Model, Sequence[object]]:
     """The model's struct, and what must live as long. `norms`: the last one first, then two a layer."""
 

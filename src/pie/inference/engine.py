@@ -20,7 +20,7 @@ from pie.inference.prepared import PreparedWeights, Tensors
 from pie.inference.products import BrainProduct, FullProduct, Product, RowProduct, has_fast_int8
 from pie.inference.settings import InferenceSettings
 from pie.inference.storage import KvPrecision, PageStorage
-from pie.models import LlamaConfig, StoredModel, open_weights
+from pie.models import ModelConfig, StoredModel, open_weights
 
 PRECISIONS = ("auto", "int4", "int8", "fp32", "bf16")
 MakeProduct = Callable[[Tensors, str], Product]
@@ -52,7 +52,7 @@ class Opener:
     """Opens `model` with the caches in `home`."""
 
     model: StoredModel
-    config: LlamaConfig
+    config: ModelConfig
     settings: InferenceSettings
     prepared: Path
     progress: Progress
@@ -150,7 +150,7 @@ def row_product(tensors: Tensors, name: str) -> Product:
     return RowProduct(tensors[name], tensors[name + ".scales"])
 
 
-def plain_weights(tensors: Tensors, config: LlamaConfig, product: MakeProduct) -> LlamaWeights:
+def plain_weights(tensors: Tensors, config: ModelConfig, product: MakeProduct) -> LlamaWeights:
     def layer(index: int) -> LayerWeights:
         return LayerWeights(
             attention_norm=tensors[f"{index}.attention_norm"],

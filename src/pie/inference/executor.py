@@ -30,7 +30,7 @@ from pie.inference.rotary import Rotary
 from pie.inference.settings import InferenceSettings
 from pie.inference.storage import EmbStorage, SlotStorage
 from pie.inference.wire import WorkerOptions
-from pie.models import LlamaConfig, StoredModel, load_tokenizer, open_adapter, open_model, read_config
+from pie.models import ModelConfig, StoredModel, load_tokenizer, open_adapter, open_model, read_config
 from pie.models.grammar import GrammarVocabulary
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def refuse_unknown(settings: InferenceSettings) -> None:
         raise Unavailable(f"device {settings.device!r} is not offered; use 'cpu'")
 
 
-def make_spec(config: LlamaConfig, settings: InferenceSettings, engine: Engine) -> DriverSpec:
+def make_spec(config: ModelConfig, settings: InferenceSettings, engine: Engine) -> DriverSpec:
     return DriverSpec(
         page_size=settings.page_size,
         pages=settings.pages,
@@ -133,12 +133,12 @@ def make_spec(config: LlamaConfig, settings: InferenceSettings, engine: Engine) 
     )
 
 
-def open_lora(config: LlamaConfig, settings: InferenceSettings) -> Lora:
+def open_lora(config: ModelConfig, settings: InferenceSettings) -> Lora:
     """Raises `BadModel` for an adapter that cannot be read or is not for this model."""
     return Lora([open_adapter(name, Path(folder), config) for name, folder in settings.adapters], config)
 
 
-def open_matchers(model: StoredModel, config: LlamaConfig) -> MatcherTable:
+def open_matchers(model: StoredModel, config: ModelConfig) -> MatcherTable:
     """Reads the tokenizer when the first grammar comes."""
 
     def vocabulary() -> GrammarVocabulary:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pie.models import LlamaConfig
+from pie.models import ModelConfig
 
 Floats = NDArray[np.float32]
 VERSION = 2
@@ -77,7 +77,7 @@ def lay_out(parts: Parts) -> Layout:
     return Layout(regions, size)
 
 
-def tensors_of(config: LlamaConfig) -> Iterator[Tensor]:
+def tensors_of(config: ModelConfig) -> Iterator[Tensor]:
     """In the order they are used. The head comes also where it is tied to the embedding."""
     hidden, vocabulary = config.hidden_size, config.vocabulary_size
     embedding = Source("model.embed_tokens.weight", vocabulary)
@@ -89,7 +89,7 @@ def tensors_of(config: LlamaConfig) -> Iterator[Tensor]:
     yield Tensor("head", "head", hidden, (head,))
 
 
-def tensors_of_layer(config: LlamaConfig, layer: int) -> Iterator[Tensor]:
+def tensors_of_layer(config: ModelConfig, layer: int) -> Iterator[Tensor]:
     hidden, inner = config.hidden_size, config.intermediate_size
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
 

@@ -16,7 +16,7 @@ from pie.inference.attention import Attention
 from pie.inference.lora import BatchLora
 from pie.inference.measures import Measures, measure, top_tokens
 from pie.inference.products import Product
-from pie.models import LlamaConfig
+from pie.models import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class LlamaWeights:
 
 
 class Llama:
-    def __init__(self, config: LlamaConfig, weights: LlamaWeights) -> None:
+    def __init__(self, config: ModelConfig, weights: LlamaWeights) -> None:
         self.config = config
         self.weights = weights
         self._one_share = 1.0 / config.hidden_size

@@ -14,7 +14,7 @@ import torch
 
 from pie.inference.columns import Columns
 from pie.inference.layout import in_pairs
-from pie.models import Adapter, LlamaConfig, LoraModule
+from pie.models import Adapter, LoraModule, ModelConfig
 from pie.models.adapters import linear_shapes
 
 PRODUCTS: Mapping[str, tuple[str, ...]] = {
@@ -72,7 +72,7 @@ class BatchLora:
 class Lora:
     """All adapters of a driver, in the order of `DriverSpec.adapters`."""
 
-    def __init__(self, adapters: Sequence[Adapter], config: LlamaConfig) -> None:
+    def __init__(self, adapters: Sequence[Adapter], config: ModelConfig) -> None:
         """Reads the adapters' numbers. Raises `BadModel`."""
         self.names = tuple(adapter.name for adapter in adapters)
         self._changes = [read_changes(adapter, config) for adapter in adapters]
@@ -95,7 +95,7 @@ def tokens_of(work: Columns, segments: Sequence[int]) -> torch.Tensor:
     return torch.from_numpy(np.concatenate([np.arange(starts[i], starts[i + 1]) for i in segments])).long()
 
 
-def read_changes(adapter: Adapter, config: LlamaConfig) -> Changes:
+def read_changes(adapter: Adapter, config: ModelConfig) -> Changes:
     changes: dict[tuple[int, str], Change] = {}
     for layer in range(config.layers):
         for product, modules in PRODUCTS.items():
@@ -106,7 +106,7 @@ def read_changes(adapter: Adapter, config: LlamaConfig) -> Changes:
 
 
 def read_change(
-    adapter: Adapter, config: LlamaConfig, prefix: str, modules: Sequence[str]
+    adapter: Adapter, config: ModelConfig, prefix: str, modules: Sequence[str]
 ) -> Change | None:
     shapes = linear_shapes(config)
     heights = [shapes[prefix + module][0] for module in modules]
@@ -124,7 +124,7 @@ def read_change(
     return Change(torch.cat([torch.from_numpy(lora.a.read()) for lora in found.values()]).t().contiguous(), b)
 
 
-def paired_heads(config: LlamaConfig, module: str) -> int:
+def paired_heads(config: ModelConfig, module: str) -> int:
     """How many heads' rows go into rotary pairs, as the model's own do; 0: they stay as they are."""
     return {"self_attn.q_proj": config.heads, "self_attn.k_proj": config.kv_heads}.get(module, 0)
 

@@ -22,7 +22,7 @@ from pie.core.errors import OutOfResources
 from pie.core.progress import Progress
 from pie.inference.forms import Checkpoint, Form
 from pie.inference.layout import VERSION, Layout, Parts, lay_out, tensors_of
-from pie.models import LlamaConfig, StoredModel, open_weights
+from pie.models import ModelConfig, StoredModel, open_weights
 
 DATA = "weights.bin"
 INDEX = "index.json"
@@ -46,7 +46,7 @@ class PreparedWeights:
 
     folder: Path
 
-    def load(self, model: StoredModel, config: LlamaConfig, form: Form, progress: Progress) -> Tensors:
+    def load(self, model: StoredModel, config: ModelConfig, form: Form, progress: Progress) -> Tensors:
         """Maps the weights of `model`, preparing them first where that is needed.
 
         Raises `OutOfResources` when the disk is full, `BadModel` for a model that cannot be read.
@@ -70,7 +70,7 @@ class PreparedWeights:
             return None
 
     def _prepare(
-        self, place: Path, model: StoredModel, config: LlamaConfig, form: Form, progress: Progress
+        self, place: Path, model: StoredModel, config: ModelConfig, form: Form, progress: Progress
     ) -> None:
         layout = plan_layout(config, form)
         with out_of_space(place), unfinished(place) as folder:
@@ -83,7 +83,7 @@ def folder_name(model: StoredModel, form: Form) -> str:
     return f"{model.digest[:32]}-{form.name}-v{VERSION}"
 
 
-def plan_layout(config: LlamaConfig, form: Form) -> Layout:
+def plan_layout(config: ModelConfig, form: Form) -> Layout:
     parts: Parts = {}
     for tensor in tensors_of(config):
         parts.update(form.parts(tensor))
@@ -114,7 +114,7 @@ def unfinished(place: Path) -> Iterator[Path]:
 
 
 def write_weights(
-    path: Path, model: StoredModel, config: LlamaConfig, form: Form, progress: Progress
+    path: Path, model: StoredModel, config: ModelConfig, form: Form, progress: Progress
 ) -> None:
     layout = plan_layout(config, form)
     checkpoint = Checkpoint(open_weights(model))

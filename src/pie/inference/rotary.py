@@ -5,14 +5,14 @@ import math
 import torch
 
 from pie.inference.columns import Ints
-from pie.models import LlamaConfig, RopeScaling
+from pie.models import ModelConfig, RopeScaling
 
 
 class Rotary:
     """Turns the pair (2i, 2i + 1) of a head by position × frequency i. (Checkpoints pair i with
     i + head_dim / 2: prepared weights have the rows of queries and keys reordered.)"""
 
-    def __init__(self, config: LlamaConfig) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         self._frequencies = frequencies(config)
 
     def turns(self, positions: Ints) -> torch.Tensor:
@@ -21,7 +21,7 @@ class Rotary:
         return torch.polar(torch.ones_like(angles), angles)
 
 
-def frequencies(config: LlamaConfig) -> torch.Tensor:
+def frequencies(config: ModelConfig) -> torch.Tensor:
     """[head_dim / 2], radians a token."""
     exponents = torch.arange(0, config.head_dim, 2, dtype=torch.int64).float() / config.head_dim
     base = 1.0 / (config.rope_theta**exponents)

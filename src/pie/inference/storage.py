@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pie.inference.columns import Bools, Ints
-from pie.models import LlamaConfig
+from pie.models import ModelConfig
 
 NOT_WRITTEN = -1
 
@@ -34,7 +34,7 @@ class PageStorage:
 
     def __init__(
         self,
-        config: LlamaConfig,
+        config: ModelConfig,
         pages: int,
         page_size: int,
         scratch: int,

@@ -4,7 +4,7 @@ Nothing here computes with a model (that is `pie.inference`), and nothing execut
 """
 
 from pie.models.adapters import Adapter, LoraModule, open_adapter
-from pie.models.config import LlamaConfig, RopeScaling
+from pie.models.config import ModelConfig, RopeScaling
 from pie.models.groups import Groups
 from pie.models.sources import DEFAULT_MODEL, DEFAULT_SOURCE
 from pie.models.store import DamagedModel, ModelStore
@@ -18,7 +18,7 @@ __all__ = [
     "Adapter",
     "DamagedModel",
     "Groups",
-    "LlamaConfig",
+    "ModelConfig",
     "LoraModule",
     "ModelStore",
     "ModelTokenizer",

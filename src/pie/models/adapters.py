@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pie.core.errors import BadModel
-from pie.models.config import Keys, LlamaConfig
+from pie.models.config import Keys, ModelConfig
 from pie.models.hf_config import read_json
 from pie.models.safetensors_file import FORMATS, read_safetensors
 from pie.models.tensor_file import TensorEntry
@@ -69,7 +69,7 @@ class Adapter:
     modules: Mapping[str, LoraModule]
 
 
-def open_adapter(name: str, folder: Path, config: LlamaConfig) -> Adapter:
+def open_adapter(name: str, folder: Path, config: ModelConfig) -> Adapter:
     """The adapter in `folder`, checked against the model it is for; its numbers are read later.
 
     Raises `BadModel` that says what is missing, does not fit, or is not supported.
@@ -91,7 +91,7 @@ def open_adapter(name: str, folder: Path, config: LlamaConfig) -> Adapter:
 
 
 def read_modules(
-    origin: str, path: Path, scales: "Scales", config: LlamaConfig
+    origin: str, path: Path, scales: "Scales", config: ModelConfig
 ) -> Iterator[tuple[str, LoraModule]]:
     shapes = linear_shapes(config)
     tensors = read_safetensors(path)
@@ -112,7 +112,7 @@ def read_modules(
         yield module, LoraModule(a, b, scales.of(module, a.shape[0]))
 
 
-def linear_shapes(config: LlamaConfig) -> dict[str, Shape]:
+def linear_shapes(config: ModelConfig) -> dict[str, Shape]:
     """The linear layers that can be changed: [out, in] each, by their names in HF's model."""
     return {
         name.removesuffix(".weight"): shape

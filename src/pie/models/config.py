@@ -30,7 +30,7 @@ class RopeScaling:
 
 
 @dataclass(frozen=True, slots=True)
-class LlamaConfig:
+class ModelConfig:
     """Sizes count numbers, not bytes; `context_length` and `vocabulary_size` count tokens."""
 
     hidden_size: int
@@ -130,7 +130,7 @@ def unsupported(origin: str, what: str) -> BadModel:
     )
 
 
-def check_config(origin: str, config: LlamaConfig) -> LlamaConfig:
+def check_config(origin: str, config: ModelConfig) -> ModelConfig:
     """`config` itself. Raises `BadModel` naming the value that cannot be."""
     bounds = Bounds()
     for field in fields(bounds):
@@ -147,7 +147,7 @@ def check_config(origin: str, config: LlamaConfig) -> LlamaConfig:
     return config
 
 
-def check_scaling(origin: str, config: LlamaConfig) -> None:
+def check_scaling(origin: str, config: ModelConfig) -> None:
     scaling = config.rope_scaling
     if scaling is None:
         return

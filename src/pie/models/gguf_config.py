@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pie.core.errors import BadModel
-from pie.models.config import Keys, LlamaConfig, RopeScaling, check_config, head_dim_of, unsupported
+from pie.models.config import Keys, ModelConfig, RopeScaling, check_config, head_dim_of, unsupported
 from pie.models.gguf_file import GgufFile
 
 TOP_LEVEL = {
@@ -52,7 +52,7 @@ def unpermute(rows: NDArray[Number], heads: int) -> NDArray[Number]:
     return rows.reshape(heads, size // 2, 2, -1).swapaxes(1, 2).reshape(rows.shape)
 
 
-def gguf_config(file: GgufFile) -> LlamaConfig:
+def gguf_config(file: GgufFile) -> ModelConfig:
     """Raises `BadModel` where the file is not a plain Llama, or says impossible things about itself."""
     origin = str(file.path)
     keys = Keys(origin, file.metadata)
@@ -61,7 +61,7 @@ def gguf_config(file: GgufFile) -> LlamaConfig:
     hidden_size = keys.integer("llama.embedding_length")
     head_dim = keys.integer("llama.attention.key_length", head_dim_of(origin, hidden_size, heads))
     check_rotation(origin, keys, head_dim)
-    config = LlamaConfig(
+    config = ModelConfig(
         hidden_size=hidden_size,
         layers=keys.integer("llama.block_count"),
         heads=heads,

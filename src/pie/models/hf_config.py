@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from pie.core.errors import BadModel
-from pie.models.config import Keys, LlamaConfig, RopeScaling, check_config, head_dim_of, unsupported
+from pie.models.config import Keys, ModelConfig, RopeScaling, check_config, head_dim_of, unsupported
 
 MOST_JSON_BYTES = 256 << 20
 ARCHITECTURES = ("LlamaForCausalLM",)
@@ -26,7 +26,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise BadModel(f"{path} is damaged: {error}") from error
 
 
-def hf_config(path: Path) -> LlamaConfig:
+def hf_config(path: Path) -> ModelConfig:
     """Raises `BadModel` where the model is not a plain Llama, or says impossible things about itself."""
     origin = str(path)
     raw = read_json(path)
@@ -34,7 +34,7 @@ def hf_config(path: Path) -> LlamaConfig:
     refuse_what_we_cannot_run(origin, keys, raw.get("architectures"))
     heads = keys.integer("num_attention_heads")
     hidden_size = keys.integer("hidden_size")
-    config = LlamaConfig(
+    config = ModelConfig(
         hidden_size=hidden_size,
         layers=keys.integer("num_hidden_layers"),
         heads=heads,

@@ -8,7 +8,7 @@ from pathlib import Path
 import tokenizers
 
 from pie.core.errors import BadModel, PieError
-from pie.models.config import LlamaConfig
+from pie.models.config import ModelConfig
 from pie.models.details import folder_details, gguf_details
 from pie.models.gguf_config import gguf_config
 from pie.models.gguf_file import read_gguf
@@ -45,7 +45,7 @@ def prepare(fetched: Fetched, name: str, source: str, workspace: Path) -> None:
     write_manifest(workspace, manifest)
 
 
-def examine(fetched: Fetched, workspace: Path) -> tuple[LlamaConfig, Details, tokenizers.Tokenizer]:
+def examine(fetched: Fetched, workspace: Path) -> tuple[ModelConfig, Details, tokenizers.Tokenizer]:
     examiner = examine_gguf if fetched.format == "gguf" else examine_folder
     return examiner(fetched, workspace)
 
@@ -56,7 +56,7 @@ def tokenizer_file(fetched: Fetched, workspace: Path) -> Path:
     return fetched.folder / TOKENIZER
 
 
-def examine_gguf(fetched: Fetched, workspace: Path) -> tuple[LlamaConfig, Details, tokenizers.Tokenizer]:
+def examine_gguf(fetched: Fetched, workspace: Path) -> tuple[ModelConfig, Details, tokenizers.Tokenizer]:
     path = workspace / fetched.files[0].path
     file = read_gguf(path)
     config = gguf_config(file)
@@ -65,7 +65,7 @@ def examine_gguf(fetched: Fetched, workspace: Path) -> tuple[LlamaConfig, Detail
     return config, gguf_details(file, engine, fetched.version), engine
 
 
-def examine_folder(fetched: Fetched, workspace: Path) -> tuple[LlamaConfig, Details, tokenizers.Tokenizer]:
+def examine_folder(fetched: Fetched, workspace: Path) -> tuple[ModelConfig, Details, tokenizers.Tokenizer]:
     config = hf_config(fetched.folder / "config.json")
     safetensors_weights([workspace / file.path for file in fetched.files], config)
     engine = folder_tokenizer(fetched.folder / TOKENIZER)

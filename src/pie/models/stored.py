@@ -13,7 +13,7 @@ import msgspec
 
 from pie.core.errors import BadModel
 from pie.core.model import ModelInfo
-from pie.models.config import LlamaConfig
+from pie.models.config import ModelConfig
 
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
@@ -58,7 +58,7 @@ class Manifest(msgspec.Struct):
     format: Format
     digest: str
     files: list[WeightFile]
-    config: LlamaConfig
+    config: ModelConfig
     details: Details
 
 
@@ -72,7 +72,7 @@ class StoredModel:
     format: Format
     digest: str
     files: tuple[WeightFile, ...]
-    config: LlamaConfig
+    config: ModelConfig
     details: Details
 
     @property

@@ -11,11 +11,11 @@ from safetensors.numpy import save_file
 from tokenizers import decoders, models, pre_tokenizers
 
 from pie.models.byte_level import byte_alphabet
-from pie.models.config import LlamaConfig
+from pie.models.config import ModelConfig
 from pie.models.numbers import Floats
 from pie.models.weights import expected_shapes
 
-TINY = LlamaConfig(
+TINY = ModelConfig(
     hidden_size=32,
     layers=2,
     heads=4,
@@ -38,7 +38,7 @@ CHAT_TEMPLATE = (
 )
 
 
-def write_tiny_llama(folder: Path, config: LlamaConfig = TINY, seed: int = 0, shards: int = 1) -> Path:
+def write_tiny_llama(folder: Path, config: ModelConfig = TINY, seed: int = 0, shards: int = 1) -> Path:
     """Writes a model that `ModelStore.pull(str(folder))` and transformers load; `folder` itself.
 
     Tokens 0, 1, 2 are special, 3 to 258 the bytes, then a few words; `vocabulary_size` must be at least 267.
@@ -53,7 +53,7 @@ def write_tiny_llama(folder: Path, config: LlamaConfig = TINY, seed: int = 0, sh
     return folder
 
 
-def random_tensors(config: LlamaConfig, seed: int) -> dict[str, Floats]:
+def random_tensors(config: ModelConfig, seed: int) -> dict[str, Floats]:
     """Large enough to give clear winners, small enough to stay finite."""
     random = np.random.default_rng(seed)
     return {
@@ -97,7 +97,7 @@ def tiny_tokenizer() -> tokenizers.Tokenizer:
     return engine
 
 
-def config_json(config: LlamaConfig) -> dict[str, Any]:
+def config_json(config: ModelConfig) -> dict[str, Any]:
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -120,7 +120,7 @@ def config_json(config: LlamaConfig) -> dict[str, Any]:
     }
 
 
-def scaling_json(config: LlamaConfig) -> dict[str, Any] | None:
+def scaling_json(config: ModelConfig) -> dict[str, Any] | None:
     if config.rope_scaling is None:
         return None
     values = asdict(config.rope_scaling)

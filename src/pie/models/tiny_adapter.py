@@ -9,7 +9,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from pie.models.adapters import CONFIG, PREFIX, WEIGHTS, linear_shapes
-from pie.models.config import LlamaConfig
+from pie.models.config import ModelConfig
 from pie.models.numbers import Floats
 from pie.models.tiny import TINY, write_json
 
@@ -30,7 +30,7 @@ class TinyAdapter:
 
 
 def write_tiny_adapter(
-    folder: Path, what: TinyAdapter | None = None, config: LlamaConfig = TINY, seed: int = 0
+    folder: Path, what: TinyAdapter | None = None, config: ModelConfig = TINY, seed: int = 0
 ) -> Path:
     """Writes an adapter that `open_adapter` and PEFT load; `folder` itself."""
     chosen = what or TinyAdapter()
@@ -68,7 +68,7 @@ def adapter_json(what: TinyAdapter) -> dict[str, Any]:
     }
 
 
-def adapter_tensors(what: TinyAdapter, config: LlamaConfig, seed: int) -> dict[str, Floats]:
+def adapter_tensors(what: TinyAdapter, config: ModelConfig, seed: int) -> dict[str, Floats]:
     random = np.random.default_rng(seed)
     tensors: dict[str, Floats] = {}
     for module, (out, inner) in linear_shapes(config).items():

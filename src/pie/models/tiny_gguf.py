@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from gguf.constants import GGMLQuantizationType
 
-from pie.models.config import LlamaConfig
+from pie.models.config import ModelConfig
 from pie.models.gguf_config import gguf_name
 from pie.models.numbers import Floats
 from pie.models.tiny import CHAT_TEMPLATE, SPECIAL, TINY, random_tensors, tiny_tokenizer
@@ -16,7 +16,7 @@ from pie.models.tiny import CHAT_TEMPLATE, SPECIAL, TINY, random_tensors, tiny_t
 
 def write_tiny_gguf(
     path: Path,
-    config: LlamaConfig = TINY,
+    config: ModelConfig = TINY,
     seed: int = 0,
     format: str = "F32",
     metadata: Mapping[str, str | int | float | bool] | None = None,
@@ -47,7 +47,7 @@ def kind_of(value: str | int | float | bool) -> gguf.GGUFValueType:
     return gguf.GGUFValueType.STRING if isinstance(value, str) else gguf.GGUFValueType.FLOAT32
 
 
-def config_metadata(config: LlamaConfig) -> dict[str, str | int | float | bool]:
+def config_metadata(config: ModelConfig) -> dict[str, str | int | float | bool]:
     return {
         "general.name": "Tiny",
         "llama.block_count": config.layers,
@@ -81,7 +81,7 @@ def add_tokenizer(writer: gguf.GGUFWriter) -> None:
 
 
 def add_tensor(
-    writer: gguf.GGUFWriter, name: str, values: Floats, config: LlamaConfig, kind: GGMLQuantizationType
+    writer: gguf.GGUFWriter, name: str, values: Floats, config: ModelConfig, kind: GGMLQuantizationType
 ) -> None:
     if name.endswith("q_proj.weight"):
         values = permute(values, config.heads)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pie.core.errors import BadModel
-from pie.models.config import LlamaConfig
+from pie.models.config import ModelConfig
 from pie.models.gguf_config import gguf_name, unpermute
 from pie.models.gguf_file import FORMATS as GGUF_FORMATS
 from pie.models.gguf_file import read_gguf
@@ -21,7 +21,7 @@ from pie.models.tensor_file import TensorEntry
 Shape = tuple[int, ...]
 
 
-def expected_shapes(config: LlamaConfig) -> dict[str, Shape]:
+def expected_shapes(config: ModelConfig) -> dict[str, Shape]:
     """Every tensor of the model, by its name in HF's Llama, in the order they are used."""
     shapes: dict[str, Shape] = {"model.embed_tokens.weight": (config.vocabulary_size, config.hidden_size)}
     for layer in range(config.layers):
@@ -33,7 +33,7 @@ def expected_shapes(config: LlamaConfig) -> dict[str, Shape]:
     return shapes
 
 
-def layer_shapes(config: LlamaConfig) -> dict[str, Shape]:
+def layer_shapes(config: ModelConfig) -> dict[str, Shape]:
     hidden, inner = config.hidden_size, config.intermediate_size
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
     return {
@@ -53,7 +53,7 @@ def layer_shapes(config: LlamaConfig) -> dict[str, Shape]:
 class Weights:
     """Where each tensor lies (by its HF name). `permuted`: GGUF's order of query and key rows."""
 
-    config: LlamaConfig
+    config: ModelConfig
     entries: Mapping[str, TensorEntry]
     permuted: bool
 
@@ -85,7 +85,7 @@ class Weights:
             yield name, self.read(name)
 
 
-def gguf_weights(path: Path, config: LlamaConfig) -> Weights:
+def gguf_weights(path: Path, config: ModelConfig) -> Weights:
     """Raises `BadModel` when a tensor is missing, has the wrong shape, or a type we cannot read."""
     tensors = read_gguf(path).tensors
     found = {name: (gguf_name(name), tensors.get(gguf_name(name))) for name in expected_shapes(config)}
@@ -95,7 +95,7 @@ def gguf_weights(path: Path, config: LlamaConfig) -> Weights:
     return Weights(config, checked(path, config, found, supported), permuted=True)
 
 
-def safetensors_weights(paths: Iterable[Path], config: LlamaConfig) -> Weights:
+def safetensors_weights(paths: Iterable[Path], config: ModelConfig) -> Weights:
     """The same for the shards of a folder."""
     tensors: dict[str, TensorEntry] = {}
     folder = Path()
@@ -119,7 +119,7 @@ def refuse_surplus(origin: Path, names: Iterable[str], prefix: str) -> None:
 
 
 def checked(
-    origin: Path, config: LlamaConfig, found: Mapping[str, tuple[str, TensorEntry | None]], supported: str
+    origin: Path, config: ModelConfig, found: Mapping[str, tuple[str, TensorEntry | None]], supported: str
 ) -> dict[str, TensorEntry]:
     entries: dict[str, TensorEntry] = {}
     for name, shape in expected_shapes(config).items():
@@ -145,7 +145,7 @@ def open_weights(model: StoredModel) -> Weights:
     return safetensors_weights(model.weight_paths, model.config)
 
 
-def read_config(model: StoredModel) -> LlamaConfig:
+def read_config(model: StoredModel) -> ModelConfig:
     return model.config
 
 
