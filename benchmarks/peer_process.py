@@ -16,6 +16,7 @@ from peer_rows import ENVS, Engine
 
 LOGS = ENVS / "logs"
 END_SECONDS = 10.0
+OWN = ("PYTHON", "VIRTUAL_ENV")
 
 
 class PeerFailed(Exception):
@@ -46,7 +47,9 @@ class PeerProcess:
         self.version = str(self._answer(max(1.0, left))["ready"])
         self.start_seconds = time.monotonic() - self._began
 
-    def wave(self, prompts: Sequence[Sequence[int]], tokens: int, way: str, limit_s: float) -> list[list[float]]:
+    def wave(
+        self, prompts: Sequence[Sequence[int]], tokens: int, way: str, limit_s: float
+    ) -> list[list[float]]:
         """Seconds at which each stream's tokens came. Raises `PeerFailed`."""
         answer = self._ask({"wave": prompts, "tokens": tokens, "way": way}, limit_s)
         arrivals: list[list[float]] = answer["arrivals"]
@@ -131,7 +134,7 @@ def log_file(engine: Engine) -> IO[bytes]:
 
 def environment(engine: Engine) -> dict[str, str]:
     """No variable of Pie's own environment reaches a peer's Python; its programs are found first."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
     if not engine.peer:
         return kept | {"PYTHONPATH": str(ROOT / "benchmarks")}
     folder = ENVS / engine.peer / "bin"

@@ -1,7 +1,7 @@
-"""How good is the model that each engine computes? Mean negative log-likelihood of a fixed text, by its own numbers.
+"""How good is the model that each engine computes? Mean negative log-likelihood of a text, by its numbers.
 
-llama.cpp rates the second half of each window, so everybody's losses are taken from there. A peer's figure does
-not change from run to run and is kept beside its environment; Pie's own is always measured.
+llama.cpp rates the second half of each window, so everybody's losses are taken from there. A peer's figure
+does not change from run to run and is kept beside its environment; Pie's own is always measured.
 """
 
 import hashlib
@@ -34,9 +34,7 @@ def measure_quality(running: Mapping[Engine, PeerProcess], tokens: list[int], re
     KEPT.write_text(json.dumps(kept, indent=1))
 
 
-def score(
-    process: PeerProcess, windows: list[list[int]], kept: dict[str, float]
-) -> tuple[float | None, str]:
+def score(process: PeerProcess, windows: list[list[int]], kept: dict[str, float]) -> tuple[float | None, str]:
     """The figure, and where it comes from."""
     engine = process.engine
     key = f"{engine.name} | {process.version} | {hashlib.sha256(str(windows).encode()).hexdigest()[:12]}"

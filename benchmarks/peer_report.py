@@ -4,6 +4,7 @@ import json
 import statistics
 import sys
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 from harness import RESULTS, Report, percentile
@@ -31,7 +32,7 @@ def figures(arrivals: list[list[float]]) -> dict[str, float]:
         "ttft_ms": 1e3 * statistics.fmean(times[0] for times in arrivals),
     }
     if all(times[-1] - times[0] > 1e-3 for times in arrivals):
-        gaps = [after - before for times in arrivals for before, after in zip(times, times[1:], strict=False)]
+        gaps = [after - before for times in arrivals for before, after in pairwise(times)]
         made |= {"p99_gap_ms": 1e3 * percentile(gaps, 0.99), "median_gap_ms": 1e3 * statistics.median(gaps)}
         made["decode_per_s"] = statistics.fmean((len(t) - 1) / (t[-1] - t[0]) for t in arrivals)
     return made

@@ -13,7 +13,9 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from harness import Options, Report, finish, options
@@ -32,7 +34,7 @@ TOKENS_OUT = {1: 128, 8: 64, 32: 64}
 ROUNDS = 3
 FULL_SECONDS, QUICK_SECONDS = 660.0, 200.0
 """After this, no further run begins."""
-WAVE_SECONDS = 90.0
+WAVE_SECONDS, WARM_SECONDS = 90.0, 60.0
 Processes = dict[Engine, PeerProcess]
 
 
@@ -54,33 +56,44 @@ class Prompts:
 
 
 def start_all(rows: tuple[Row, ...], report: Report, stack: ExitStack) -> Processes:
-    """Starts them one after the other; says what is missing or fails, and goes on."""
-    running: Processes = {}
+    """Starts them together (some compile for minutes); says what is missing or fails, and goes on."""
+    started: Processes = {}
     for engine in dict.fromkeys(row.engine for row in rows):
-        problem = engine.missing
-        if not problem:
-            say(f"starting {engine.name}")
-            process = stack.enter_context(PeerProcess(engine))
-            problem = try_to_start(process)
+        if engine.missing:
+            leave_out(engine, engine.missing, report)
+        else:
+            started[engine] = stack.enter_context(PeerProcess(engine))
+    problems = {engine: problem_of(process.wait_ready) for engine, process in started.items()}
+    for engine, process in started.items():
+        problem = problems[engine] or problem_of(partial(warm_up, process))
         if problem:
-            say(f"{engine.name} is left out: {problem}")
-            report.runs.append({"kind": "missing", "engine": engine.name, "reason": problem})
-            continue
-        running[engine] = process
-    return running
+            leave_out(engine, problem, report)
+    gone = {run["engine"] for run in report.runs if run["kind"] == "missing"}
+    return {engine: process for engine, process in started.items() if engine.name not in gone}
 
 
-def try_to_start(process: PeerProcess) -> str:
+def leave_out(engine: Engine, reason: str, report: Report) -> None:
+    say(f"{engine.name} is left out: {reason}")
+    report.runs.append({"kind": "missing", "engine": engine.name, "reason": reason})
+
+
+def problem_of(action: Callable[[], None]) -> str:
     try:
-        process.wait_ready()
-        with process.awake():
-            process.wave([[7 * n + m for m in range(PROMPT_TOKENS)] for n in range(4)], 8, "stream", 60.0)
+        action()
     except PeerFailed as error:
         return str(error)
     return ""
 
 
-def measure(rows: tuple[Row, ...], running: Processes, prompts: Prompts, report: Report, until: float) -> None:
+def warm_up(process: PeerProcess) -> None:
+    say(f"{process.engine.name} is ready after {process.start_seconds:.0f} s ({process.version})")
+    with process.awake():
+        process.wave([[7 * n + m for m in range(PROMPT_TOKENS)] for n in range(4)], 8, "stream", WARM_SECONDS)
+
+
+def measure(
+    rows: tuple[Row, ...], running: Processes, prompts: Prompts, report: Report, until: float
+) -> None:
     """Every row once a round, by turns, each time beginning with another one."""
     for number in range(2 if report.options.quick else ROUNDS):
         for streams, tokens in TOKENS_OUT.items():
@@ -99,11 +112,11 @@ def run_one(row: Row, running: Processes, given: list[list[int]], tokens: int, r
         with running[row.engine].awake() as process:
             found = figures(process.wave(given, tokens, row.way, WAVE_SECONDS))
     except PeerFailed as error:
-        say(f"{row.name} fails and is left out from here on: {error}")
-        report.runs.append({"kind": "missing", "engine": row.engine.name, "reason": str(error)})
+        leave_out(row.engine, str(error), report)
         del running[row.engine]
         return
-    say(f"{row.name}, {len(given)}: {found['total_per_s']:.0f} tokens/s in all, first {found['ttft_ms']:.0f} ms")
+    rate, first = found["total_per_s"], found["ttft_ms"]
+    say(f"{row.name}, {len(given)}: {rate:.0f} tokens/s in all, first after {first:.0f} ms")
     report.runs.append(about | found)
 
 

@@ -1,13 +1,14 @@
 """How `peers.py` talks to an engine's process: a JSON object a line, requests on stdin, answers on stdout.
 
     {"wave": [[token, ...], ...], "tokens": 64, "way": "stream"}
-                                                   all prompts at once, greedily, nothing ends them early; ways other
-                                                   than "stream" are Pie's
-        -> {"arrivals": [[seconds, ...], ...]}     of each prompt's tokens, counted from the start of the wave
-    {"score": [[token, ...], ...], "from": 512}    mean negative log-likelihood of the tokens after place `from`
-        -> {"nll": 2.9}                            or null where the engine gives no such numbers
+        all prompts at once, greedily, nothing ends them early; other ways than "stream" are Pie's
+        -> {"arrivals": [[seconds, ...], ...]}: of each prompt's tokens, from the start of the wave
+    {"score": [[token, ...], ...], "from": 512}
+        -> {"nll": 2.9}: mean negative log-likelihood of the tokens behind place `from` of each text, or null
+           where the engine gives no such numbers
 
-The first answer is {"ready": name and version}. Standard library only: this file runs in every peer's environment.
+The first answer is {"ready": name and version}. This file runs in every peer's environment: standard library
+only.
 """
 
 import json
@@ -18,7 +19,8 @@ import traceback
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-Prompts = Sequence[Sequence[int]]
+Tokens = Sequence[int]
+Prompts = Sequence[Tokens]
 
 
 class Engine(Protocol):

@@ -1,9 +1,10 @@
-"""The default model in the formats that peers read, made from its own GGUF file: `python make_models.py FOLDER`.
+"""The default model in the formats that peers read, made from its own file: `python make_models.py FOLDER`.
 
     q8_0.gguf, q4_0.gguf   every matrix requantised from the file's weights, the embedding in Q8_0
+    q4_1.gguf              the file itself
     fp32/                  a Hugging Face folder with the file's weights as they stand, in fp32
-    w8a8/                  the same, int8 by rounding to nearest: a scale for each output of a weight and for each
-                           token, as `compressed-tensors` describes it
+    w8a8/                  the same, int8 by rounding to nearest: a scale for each output of a weight and for
+                           each token, as `compressed-tensors` describes it
 
 Run with Pie's own interpreter. What is there already stays.
 """
@@ -39,6 +40,8 @@ FILE_TYPES = {
     GGMLQuantizationType.Q8_0: gguf.LlamaFileType.MOSTLY_Q8_0,
     GGMLQuantizationType.Q4_0: gguf.LlamaFileType.MOSTLY_Q4_0,
 }
+OUTER = {"token_embd": "model.embed_tokens.weight", "output_norm": "model.norm.weight"}
+INT8 = {"num_bits": 8, "type": "int", "symmetric": True}
 QUANTIZED = {
     "quant_method": "compressed-tensors",
     "format": "int-quantized",
@@ -47,14 +50,8 @@ QUANTIZED = {
     "config_groups": {
         "group_0": {
             "targets": ["Linear"],
-            "weights": {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel", "dynamic": False},
-            "input_activations": {
-                "num_bits": 8,
-                "type": "int",
-                "symmetric": True,
-                "strategy": "token",
-                "dynamic": True,
-            },
+            "weights": INT8 | {"strategy": "channel", "dynamic": False},
+            "input_activations": INT8 | {"strategy": "token", "dynamic": True},
         }
     },
 }
@@ -95,7 +92,9 @@ def copy_fields(reader: GGUFReader, writer: GGUFWriter) -> None:
             writer.add_key_value(name, field.contents(), field.types[0], sub_type=of)
 
 
-def hugging_face_tensors(reader: GGUFReader, config: ModelConfig) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+def hugging_face_tensors(
+    reader: GGUFReader, config: ModelConfig
+) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     """Under the names and in the order of rows that Hugging Face's Llama has."""
     heads = {"attn_q": config.heads, "attn_k": config.kv_heads}
     for tensor in reader.tensors:
@@ -105,7 +104,7 @@ def hugging_face_tensors(reader: GGUFReader, config: ModelConfig) -> Iterator[tu
                 values = unpermute(values, heads[parts[2]])
             yield f"model.layers.{parts[1]}.{NAMES[parts[2]]}.weight", values
         else:
-            yield {"token_embd": "model.embed_tokens.weight", "output_norm": "model.norm.weight"}[parts[0]], values
+            yield OUTER[parts[0]], values
 
 
 def unpermute(values: np.ndarray[Any, Any], heads: int) -> np.ndarray[Any, Any]:

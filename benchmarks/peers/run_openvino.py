@@ -1,14 +1,15 @@
-"""OpenVINO GenAI, `ContinuousBatchingPipeline` with prefix caching, in this process: `run_openvino.py FILE.gguf`.
+"""OpenVINO GenAI, continuous batching with prefix caching, in this process: `run_openvino.py FILE.gguf`.
 
 The library has no server; a loop here steps its pipeline and notes the time of each token.
 """
 
 import sys
+from typing import Any
 
 import numpy as np
 import openvino
 import openvino_genai
-from lines import Arrivals, Lines, Prompts, serve
+from lines import Arrivals, Lines, Prompts, Tokens, serve
 from openvino_genai import ContinuousBatchingPipeline, GenerationConfig, SchedulerConfig
 
 THREADS = 2
@@ -28,6 +29,7 @@ class OpenVino:
         self._requests = 0
 
     def wave(self, prompts: Prompts, tokens: int, way: str) -> list[list[float]]:
+        del way
         config = GenerationConfig(max_new_tokens=tokens, ignore_eos=True, do_sample=False)
         arrivals = Arrivals(len(prompts))
         handles = [self._add(prompt, config) for prompt in prompts]
@@ -39,7 +41,7 @@ class OpenVino:
                     arrivals.add(stream, len(found.generated_ids))
         return arrivals.times
 
-    def _add(self, prompt, config):
+    def _add(self, prompt: Tokens, config: GenerationConfig) -> Any:
         self._requests += 1
         ids = openvino.Tensor(np.array([prompt], dtype=np.int64))
         return self._pipeline.add_request(self._requests, ids, config)
@@ -51,7 +53,7 @@ class OpenVino:
             losses += self._losses(window)[start:]
         return sum(losses) / len(losses)
 
-    def _losses(self, window):
+    def _losses(self, window: Tokens) -> list[float]:
         config = GenerationConfig(max_new_tokens=1, ignore_eos=True, do_sample=False, echo=True, logprobs=1)
         handle = self._add(window, config)
         while self._pipeline.has_non_finished_requests():

@@ -1,4 +1,4 @@
-"""Pie as a user meets it: `pie serve`, and the client streams: `run_pie.py PRECISION`. Ways: see `pie_program.py`."""
+"""Pie as a user meets it: `pie serve` and its client. `run_pie.py PRECISION`; its ways: `pie_program.py`."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ class Pie:
         return asyncio.run(self._wave(prompts, tokens, way))
 
     async def _wave(self, prompts: Prompts, tokens: int, way: str) -> list[list[float]]:
-        """The client is connected before the clock starts; a launch from source text is part of the first token."""
+        """Connected before the clock starts; a launch from source text is part of the first token."""
         async with AsyncClient(self._url) as client:
             await client.run(PROGRAM, *words(way, prompts[0], 0))
             arrivals = Arrivals(len(prompts))

@@ -1,4 +1,4 @@
-"""transformers in fp32, one static batch: `run_transformers.py FOLDER`. Eager; one forward a step, last logits only."""
+"""transformers in fp32, one static batch, eager, last logits only: `run_transformers.py FOLDER`."""
 
 import sys
 
@@ -14,10 +14,12 @@ class Transformers:
     def __init__(self, path: str) -> None:
         torch.set_num_threads(THREADS)
         self.version = f"transformers {transformers.__version__}"
-        self._model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="sdpa")
+        load = AutoModelForCausalLM.from_pretrained
+        self._model = load(path, dtype=torch.float32, attn_implementation="sdpa")
 
     @torch.inference_mode()
     def wave(self, prompts: Prompts, tokens: int, way: str) -> list[list[float]]:
+        del way
         arrivals, cache = Arrivals(len(prompts)), DynamicCache()
         ids = torch.tensor(prompts)
         for _ in range(tokens):

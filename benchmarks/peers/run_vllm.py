@@ -1,4 +1,4 @@
-"""vLLM's engine with prefix caching, stepped in this process: `run_vllm.py FOLDER`. It compiles itself at every start."""
+"""vLLM's engine with prefix caching, stepped in this process: `run_vllm.py FOLDER`. Compiles at its start."""
 
 import os
 import sys
@@ -13,9 +13,9 @@ os.environ |= {
     "VLLM_LOGGING_LEVEL": "WARNING",
 }
 
-import vllm
-from lines import Arrivals, Lines, Prompts, serve
-from vllm import LLM, SamplingParams
+import vllm  # noqa: E402 (it reads the variables above when it is imported)
+from lines import Arrivals, Lines, Prompts, Tokens, serve  # noqa: E402
+from vllm import LLM, SamplingParams  # noqa: E402
 
 
 class Vllm:
@@ -28,6 +28,7 @@ class Vllm:
         self._requests = 0
 
     def wave(self, prompts: Prompts, tokens: int, way: str) -> list[list[float]]:
+        del way
         wanted = SamplingParams(temperature=0, max_tokens=tokens, ignore_eos=True, detokenize=False)
         arrivals, streams = Arrivals(len(prompts)), {}
         for number, prompt in enumerate(prompts):
@@ -38,7 +39,7 @@ class Vllm:
                 arrivals.add(stream, len(output.outputs[0].token_ids) - len(arrivals.times[stream]))
         return arrivals.times
 
-    def _add(self, prompt, wanted) -> str:
+    def _add(self, prompt: Tokens, wanted: SamplingParams) -> str:
         self._requests += 1
         name = str(self._requests)
         self._engine.add_request(name, {"prompt_token_ids": list(prompt)}, wanted)
