@@ -12,6 +12,7 @@ from harness import ROOT
 from pie.inference.engine import Engine
 from pie.inference.rotary import Rotary
 from pie.inference.visibility import Block, Rows, View
+from pie.inference.window import with_window
 
 TEXT = ROOT / "benchmarks" / "data" / "python-reference.txt"
 HASH = "c82327f00bf6562593946789f8be0a5c4cd49fab5cbe98d9d0836406743d43c5"
@@ -46,8 +47,9 @@ def logprobs(engine: Engine, tokens: Sequence[int]) -> torch.Tensor:
     positions = np.arange(count, dtype=np.int32)
     nothing = Rows(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(1, np.int64))
     seen = Block(0, count, places, np.tri(count, dtype=np.bool_))
-    engine.attention.begin(View(places, positions, nothing, [seen]))
     model = engine.model
+    view = View(places, positions, nothing, [seen])
+    engine.attention.begin(with_window(view, pages, model.config.window))
     turns = Rotary(model.config).turns(positions)
     hidden = model.hidden(model.embed(torch.tensor(tokens)), turns, engine.attention)
     return model.logits(hidden).t().contiguous().log_softmax(-1)

@@ -22,9 +22,22 @@ class Attention(Protocol):
         """Keeps the pass's own keys and values ([inputs, kv_heads * head_dim]) in their places."""
         ...
 
-    def attend(self, layer: int, queries: torch.Tensor) -> torch.Tensor:
-        """[inputs, heads * head_dim] to the same; an input that sees nothing gets zeros."""
+    def attend(self, layer: int, queries: torch.Tensor, windowed: bool = False) -> torch.Tensor:
+        """[inputs, heads * head_dim] to the same; an input that sees nothing gets zeros. `windowed`: by what
+        the view has for layers with a sliding window."""
         ...
+
+
+class Plans:
+    """One view, made ready for all layers that share it."""
+
+    def __init__(self, pages: PageStorage, heads: int) -> None:
+        self.rows = RowAttention(pages, heads)
+        self.blocks = BlockAttention(pages, heads)
+
+    def begin(self, view: View) -> None:
+        self.rows.begin(view.rows)
+        self.blocks.begin(view.blocks)
 
 
 class TorchAttention:
@@ -35,23 +48,26 @@ class TorchAttention:
         self._width = heads * pages.head_dim
         self._keys = [pages.keys(layer) for layer in range(pages.layers)]
         self._values = [pages.values(layer) for layer in range(pages.layers)]
-        self._rows = RowAttention(pages, heads)
-        self._blocks = BlockAttention(pages, heads)
+        self._plans = Plans(pages, heads), Plans(pages, heads)
+        self._narrow = False
         self._places = torch.empty(0, dtype=torch.int64)
 
     def begin(self, view: View) -> None:
         self._places = torch.from_numpy(self._pages.rows(view.places)).long()
-        self._rows.begin(view.rows)
-        self._blocks.begin(view.blocks)
+        self._narrow = view.windowed is not None
+        for plans, seen in zip(self._plans, (view, view.windowed), strict=True):
+            if seen is not None:
+                plans.begin(seen)
 
     def store(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
         self._pages.write(layer, self._places, keys, values)
 
-    def attend(self, layer: int, queries: torch.Tensor) -> torch.Tensor:
+    def attend(self, layer: int, queries: torch.Tensor, windowed: bool = False) -> torch.Tensor:
+        plans = self._plans[windowed and self._narrow]
         keys, values = self._keys[layer], self._values[layer]
-        if self._rows.are_all(len(queries)):
-            return self._rows.attend_all(queries, keys, values)
+        if plans.rows.are_all(len(queries)):
+            return plans.rows.attend_all(queries, keys, values)
         out = torch.empty(len(queries), self._width)
-        self._rows.attend(queries, keys, values, out)
-        self._blocks.attend(queries, keys, values, out)
+        plans.rows.attend(queries, keys, values, out)
+        plans.blocks.attend(queries, keys, values, out)
         return out

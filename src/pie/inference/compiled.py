@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from pie.inference.attention import Attention
 from pie.inference.kernels import library
 from pie.inference.kernels.library import Kernels
-from pie.inference.llama import LayerWeights, Llama, LlamaWeights
+from pie.inference.llama import LayerWeights, Llama, LlamaWeights, family_vectors
 from pie.inference.lora import BatchLora
 from pie.inference.measures import Measures
 from pie.inference.packing import padded
@@ -63,21 +63,25 @@ class CompiledAttention(Attention):
         self._cells = cells_of(pages)
         self._places = torch.empty(0, dtype=torch.int64)
         self.view: CompiledView | None = None
+        self.windowed: CompiledView | None = None
+        """What windowed layers see; `view` itself where that is the same."""
 
     def begin(self, view: View) -> None:
         self.view = CompiledView(view, self._pages)
+        self.windowed = CompiledView(view.windowed, self._pages) if view.windowed else self.view
         self._places = torch.from_numpy(self._pages.rows(view.places)).long()
 
     def store(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
         self._pages.write(layer, self._places, keys, values)
 
-    def attend(self, layer: int, queries: torch.Tensor) -> torch.Tensor:
-        if self.view is None:
+    def attend(self, layer: int, queries: torch.Tensor, windowed: bool = False) -> torch.Tensor:
+        view = self.windowed if windowed else self.view
+        if view is None:
             raise RuntimeError("attend before begin")
         scaled = queries * self._scale
         out = torch.empty_like(scaled)
         self._kernels.attend(
-            self._heads, self._cells, self.view.struct, layer, self._kernels.threads,
+            self._heads, self._cells, view.struct, layer, self._kernels.threads,
             scaled.data_ptr(), out.data_ptr(),
         )  # fmt: skip
         return out
@@ -148,6 +152,7 @@ def group_weights(
             mlp_norm=tensors[f"{index}.mlp_norm"],
             gate_up=gate_up,
             **products,
+            **family_vectors(config, tensors, index),
         )
 
     return LlamaWeights(

@@ -15,7 +15,7 @@ from pie.inference.forms import BrainForm, Form, FullForm, GroupForm, RowForm
 from pie.inference.kernels.build import Builder, NoKernels
 from pie.inference.kernels.library import Kernels
 from pie.inference.layout import tensors_of
-from pie.inference.llama import LayerWeights, Llama, LlamaWeights
+from pie.inference.llama import LayerWeights, Llama, LlamaWeights, family_vectors
 from pie.inference.prepared import PreparedWeights, Tensors
 from pie.inference.products import BrainProduct, FullProduct, Product, RowProduct, has_fast_int8
 from pie.inference.settings import InferenceSettings
@@ -159,6 +159,7 @@ def plain_weights(tensors: Tensors, config: ModelConfig, product: MakeProduct) -
             mlp_norm=tensors[f"{index}.mlp_norm"],
             gate_up=product(tensors, f"{index}.gate_up"),
             down=product(tensors, f"{index}.down"),
+            **family_vectors(config, tensors, index),
         )
 
     layers = [layer(index) for index in range(config.layers)]

@@ -1,7 +1,7 @@
 """Which tensors the model needs, and how each lies in one flat file of prepared weights."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ ALIGNMENT = 4096
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A tensor of the checkpoint. `heads`: its rows go into rotary pairs."""
+    """A tensor of the checkpoint. `heads`: its rows, or the numbers of a vector, go into rotary pairs."""
 
     name: str
     rows: int
@@ -94,18 +94,30 @@ def tensors_of_layer(config: ModelConfig, layer: int) -> Iterator[Tensor]:
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
 
     def source(name: str, rows: int, heads: int = 0) -> Source:
-        return Source(f"model.layers.{layer}.{name}.weight", rows, heads)
+        return Source(f"model.layers.{layer}.{name}", rows, heads)
 
-    q = source("self_attn.q_proj", queries, config.heads)
-    k = source("self_attn.k_proj", keys, config.kv_heads)
-    v = source("self_attn.v_proj", keys)
-    gate, up = source("mlp.gate_proj", inner), source("mlp.up_proj", inner)
-    yield Tensor(f"{layer}.attention_norm", "vector", 1, (source("input_layernorm", hidden),))
+    def vector(name: str, *sources: Source) -> Tensor:
+        return Tensor(f"{layer}.{name}", "vector", 1, sources)
+
+    q = source("self_attn.q_proj.weight", queries, config.heads)
+    k = source("self_attn.k_proj.weight", keys, config.kv_heads)
+    v = source("self_attn.v_proj.weight", keys)
+    gate, up = source("mlp.gate_proj.weight", inner), source("mlp.up_proj.weight", inner)
+    mlp_norm = "pre_feedforward_layernorm" if config.post_norms else "post_attention_layernorm"
+    yield vector("attention_norm", source("input_layernorm.weight", hidden))
     yield Tensor(f"{layer}.qkv", "product", hidden, (q, k, v))
-    yield Tensor(f"{layer}.out", "product", queries, (source("self_attn.o_proj", hidden),))
-    yield Tensor(f"{layer}.mlp_norm", "vector", 1, (source("post_attention_layernorm", hidden),))
+    if config.qkv_bias:
+        yield vector("qkv_bias", *(replace(part, name=part.name[:-6] + "bias") for part in (q, k, v)))
+    if config.qk_norm:
+        yield vector("q_norm", source("self_attn.q_norm.weight", config.head_dim, 1))
+        yield vector("k_norm", source("self_attn.k_norm.weight", config.head_dim, 1))
+    yield Tensor(f"{layer}.out", "product", queries, (source("self_attn.o_proj.weight", hidden),))
+    if config.post_norms:
+        yield vector("attention_post_norm", source("post_attention_layernorm.weight", hidden))
+        yield vector("mlp_post_norm", source("post_feedforward_layernorm.weight", hidden))
+    yield vector("mlp_norm", source(f"{mlp_norm}.weight", hidden))
     yield Tensor(f"{layer}.gate_up", "product", hidden, (gate, up))
-    yield Tensor(f"{layer}.down", "product", inner, (source("mlp.down_proj", hidden),))
+    yield Tensor(f"{layer}.down", "product", inner, (source("mlp.down_proj.weight", hidden),))
 
 
 def in_pairs(values: Floats, heads: int) -> Floats:

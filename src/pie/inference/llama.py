@@ -1,4 +1,4 @@
-"""The Llama architecture over a flat batch of tokens.
+"""The Llama architecture and its relatives over a flat batch of tokens.
 
 Between the layers the hidden states lie feature by feature, [features, inputs]: with the weights on the left
 of each product, the CPU's matrix library is two to three times as fast for 3 to 32 inputs.
@@ -7,10 +7,12 @@ Each product is a `Product`, whatever form its weights have; beside each of them
 what it has to. `compiled.py` has the same model with all layers in one call.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch.nn.functional import silu
+from torch.nn.functional import gelu, silu
 
 from pie.inference.attention import Attention
 from pie.inference.lora import BatchLora
@@ -21,7 +23,12 @@ from pie.models import ModelConfig
 
 @dataclass(frozen=True, slots=True)
 class LayerWeights:
-    """`qkv`, `gate_up`: fused by rows, queries and keys in rotary pairs. Norms are [hidden, 1]."""
+    """`qkv`, `gate_up`: fused by rows, queries and keys in rotary pairs. Norms are [hidden, 1].
+
+    What only some families have: a bias of `qkv` ([rows, 1]), norms of single heads (`q_norm`, with what its
+    scores are scaled by beyond attention's own scale, and `k_norm`: [head_dim, 1]), and norms of what
+    attention and MLP add.
+    """
 
     attention_norm: torch.Tensor
     qkv: Product
@@ -29,6 +36,20 @@ class LayerWeights:
     mlp_norm: torch.Tensor
     gate_up: Product
     down: Product
+    qkv_bias: torch.Tensor | None = None
+    q_norm: torch.Tensor | None = None
+    k_norm: torch.Tensor | None = None
+    attention_post_norm: torch.Tensor | None = None
+    mlp_post_norm: torch.Tensor | None = None
+
+
+def family_vectors(config: ModelConfig, tensors: Mapping[str, torch.Tensor], layer: int) -> dict[str, Any]:
+    """The fields of `LayerWeights` that not every family has."""
+    names = ("qkv_bias", "q_norm", "k_norm", "attention_post_norm", "mlp_post_norm")
+    found = {name: tensors.get(f"{layer}.{name}") for name in names}
+    if config.query_scale is not None and found["q_norm"] is not None:
+        found["q_norm"] = found["q_norm"] * (config.query_scale * config.head_dim**0.5)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +70,14 @@ class Llama:
         self._queries = config.heads * config.head_dim
         self._turned = config.heads + config.kv_heads
         self._keys_end = self._turned * config.head_dim
+        self._windowed = [config.is_windowed(layer) for layer in range(config.layers)]
+        self._own_turns = config.window_rope_theta is not None
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
         """[tokens, hidden]"""
-        return self.weights.embedding.index_select(0, tokens)
+        vectors = self.weights.embedding.index_select(0, tokens)
+        scale = self.config.embedding_scale
+        return vectors if scale == 1.0 else vectors.mul_(scale)
 
     def hidden(
         self,
@@ -89,16 +114,48 @@ class Llama:
         attention: Attention,
         lora: BatchLora | None,
     ) -> None:
+        windowed = self._windowed[index]
         normed = self._norm(hidden, layer.attention_norm)
         qkv = layer.qkv(normed).t().contiguous()
         if lora is not None:
             lora.add(index, "qkv", normed.t(), qkv)
-        self._turn(qkv, turns)
+        self._ready(qkv, layer, turns[int(windowed and self._own_turns)])
         attention.store(index, qkv[:, self._queries : self._keys_end], qkv[:, self._keys_end :])
-        seen = attention.attend(index, qkv[:, : self._queries])
-        layer.out.add(seen.t(), hidden)
+        seen = attention.attend(index, qkv[:, : self._queries], windowed)
+        self._add(hidden, index, "out", layer.out, seen.t(), layer.attention_post_norm, lora)
+
+    def _ready(self, qkv: torch.Tensor, layer: LayerWeights, turns: torch.Tensor) -> None:
+        """Biases, norms of heads, positions; in place."""
+        if layer.qkv_bias is not None:
+            qkv += layer.qkv_bias.view(-1)
+        if layer.q_norm is not None and layer.k_norm is not None:
+            self._norm_heads(qkv[:, : self._queries], layer.q_norm)
+            self._norm_heads(qkv[:, self._queries : self._keys_end], layer.k_norm)
+        self._turn(qkv, turns)
+
+    def _norm_heads(self, rows: torch.Tensor, weight: torch.Tensor) -> None:
+        """[inputs, heads * head_dim], in place."""
+        heads = rows.unflatten(1, (-1, self.config.head_dim))
+        shares = heads.square().mean(-1, keepdim=True).add_(self.config.norm_eps).rsqrt_()
+        heads.mul_(shares).mul_(weight.view(-1))
+
+    def _add(
+        self,
+        hidden: torch.Tensor,
+        index: int,
+        name: str,
+        product: Product,
+        x: torch.Tensor,
+        post_norm: torch.Tensor | None,
+        lora: BatchLora | None,
+    ) -> None:
+        """The product of `x` [features, inputs], normalised where there is a norm behind it, to `hidden`."""
+        to = hidden if post_norm is None else torch.zeros_like(hidden)
+        product.add(x, to)
         if lora is not None:
-            lora.add(index, "out", seen, hidden.t())
+            lora.add(index, name, x.t(), to.t())
+        if post_norm is not None:
+            hidden += self._norm(to, post_norm)
 
     def _turn(self, qkv: torch.Tensor, turns: torch.Tensor) -> None:
         pairs = qkv.view(len(qkv), -1, self.config.head_dim // 2, 2)[:, : self._turned]
@@ -110,10 +167,9 @@ class Llama:
         if lora is not None:
             lora.add(index, "gate_up", normed.t(), both.t())
         gate, up = both.chunk(2)
-        inner = silu(gate, inplace=True).mul_(up)
-        layer.down.add(inner, hidden)
-        if lora is not None:
-            lora.add(index, "down", inner.t(), hidden.t())
+        gelus = self.config.activation == "gelu_tanh"
+        inner = (gelu(gate, approximate="tanh") if gelus else silu(gate, inplace=True)).mul_(up)
+        self._add(hidden, index, "down", layer.down, inner, layer.mlp_post_norm, lora)
 
     def _norm(self, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """[features, inputs]; root mean square over the features, `weight` is [features, 1]."""

@@ -1,6 +1,7 @@
 """Rotary positions as complex numbers: one multiplication turns queries and keys."""
 
 import math
+from dataclasses import replace
 
 import torch
 
@@ -14,10 +15,16 @@ class Rotary:
 
     def __init__(self, config: ModelConfig) -> None:
         self._frequencies = frequencies(config)
+        theta = config.window_rope_theta
+        if theta is not None:
+            windowed = replace(config, rope_theta=theta, rope_scaling=None)
+            self._frequencies = torch.stack((self._frequencies, frequencies(windowed)))
 
     def turns(self, positions: Ints) -> torch.Tensor:
-        """Complex [inputs, 1, head_dim / 2], of length one."""
-        angles = torch.from_numpy(positions).float()[:, None, None] * self._frequencies
+        """Complex [kinds, inputs, 1, head_dim / 2], of length one. Where windowed layers turn by other
+        frequencies there are two kinds, theirs the second; else one."""
+        kinds = self._frequencies.view(-1, 1, 1, self._frequencies.shape[-1])
+        angles = torch.from_numpy(positions).float()[:, None, None] * kinds
         return torch.polar(torch.ones_like(angles), angles)
 
 

@@ -47,6 +47,8 @@ class View:
     positions: Ints
     rows: Rows
     blocks: list[Block]
+    windowed: "View | None" = None
+    """What layers with a sliding window see, where that is less."""
 
 
 def look(batch: Columns, positions: Ints, pages: PageStorage) -> View:

@@ -1,4 +1,4 @@
-"""The shape of a Llama, read from a GGUF's metadata or a `config.json`, and checked.
+"""The shape of a model, read from a GGUF's metadata or a `config.json`, and checked.
 
 A wrong number here would be a wrong allocation later, so everything has a bound.
 """
@@ -10,7 +10,8 @@ from typing import Literal
 
 from pie.core.errors import BadModel
 
-SUPPORTED = "llama"
+SUPPORTED = ("llama", "mistral", "qwen2", "qwen3", "gemma3")
+"""Architectures; GGUF files of Mistral call themselves llama."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,15 @@ class RopeScaling:
     factors: tuple[float, ...] = ()
 
 
+Activation = Literal["silu", "gelu_tanh"]
+
+
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Sizes count numbers, not bytes; `context_length` and `vocabulary_size` count tokens."""
+    """Sizes count numbers, not bytes; `context_length`, `vocabulary_size` and `window` count tokens.
+
+    What follows `architecture` tells the families apart; without any of it a model is a plain Llama.
+    """
 
     hidden_size: int
     layers: int
@@ -45,7 +52,25 @@ class ModelConfig:
     rope_scaling: RopeScaling | None
     norm_eps: float
     tied_embeddings: bool
-    architecture: str = SUPPORTED
+    architecture: str = "llama"
+    qkv_bias: bool = False
+    """Queries, keys and values have a bias."""
+    qk_norm: bool = False
+    """Each head of queries and keys is normalised, with one weight for all heads."""
+    post_norms: bool = False
+    """What attention and MLP add is normalised too, as in Gemma."""
+    activation: Activation = "silu"
+    embedding_scale: float = 1.0
+    query_scale: float | None = None
+    """Of the scores of attention; None: one over the root of `head_dim`."""
+    window: int = 0
+    """In windowed layers a token sees only those whose position is less than so many before its own."""
+    windowed_layers: tuple[int, ...] = ()
+    window_rope_theta: float | None = None
+    """The base of the rotary frequencies in windowed layers, where it is another one (and not scaled)."""
+
+    def is_windowed(self, layer: int) -> bool:
+        return layer in self.windowed_layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +151,7 @@ class Keys:
 
 def unsupported(origin: str, what: str) -> BadModel:
     return BadModel(
-        f"{origin}: {what} is not supported; Pie runs plain Llama models (architecture {SUPPORTED!r})"
+        f"{origin}: {what} is not supported; Pie runs models of the architectures {', '.join(SUPPORTED)}"
     )
 
 
@@ -144,7 +169,18 @@ def check_config(origin: str, config: ModelConfig) -> ModelConfig:
     if not (0 < config.norm_eps < 1 and 0 < config.rope_theta < math.inf):
         raise BadModel(f"{origin}: norm_eps {config.norm_eps} or rope_theta {config.rope_theta} cannot be")
     check_scaling(origin, config)
+    check_family(origin, config)
     return config
+
+
+def check_family(origin: str, config: ModelConfig) -> None:
+    if config.windowed_layers and not 1 <= config.window <= Bounds().context_length:
+        raise BadModel(f"{origin}: a sliding window of {config.window} tokens cannot be")
+    if not all(0 <= layer < config.layers for layer in config.windowed_layers):
+        raise BadModel(f"{origin}: the layers with a sliding window are not those of the model")
+    scales = (config.embedding_scale, config.query_scale or 1.0, config.window_rope_theta or 1.0)
+    if not all(0 < scale < math.inf for scale in scales):
+        raise BadModel(f"{origin}: the scales of embedding, queries or rotary frequencies {scales} cannot be")
 
 
 def check_scaling(origin: str, config: ModelConfig) -> None:

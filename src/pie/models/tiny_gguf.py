@@ -1,4 +1,4 @@
-"""Tiny random Llamas as GGUF files, for tests; written by the `gguf` package, not by code of ours."""
+"""Tiny random models as GGUF files, for tests; written by the `gguf` package, not by code of ours."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +26,7 @@ def write_tiny_gguf(
     `metadata` adds keys, or replaces texts and numbers that are there. Quantised formats need sizes that
     are multiples of 32.
     """
-    writer = gguf.GGUFWriter(path, "llama")
+    writer = gguf.GGUFWriter(path, config.architecture)
     for key, value in {**config_metadata(config), **(metadata or {})}.items():
         writer.add_key_value(key, value, kind_of(value))
     add_tokenizer(writer)
@@ -48,20 +48,22 @@ def kind_of(value: str | int | float | bool) -> gguf.GGUFValueType:
 
 
 def config_metadata(config: ModelConfig) -> dict[str, str | int | float | bool]:
+    family = config.architecture
     return {
         "general.name": "Tiny",
-        "llama.block_count": config.layers,
-        "llama.context_length": config.context_length,
-        "llama.embedding_length": config.hidden_size,
-        "llama.feed_forward_length": config.intermediate_size,
-        "llama.attention.head_count": config.heads,
-        "llama.attention.head_count_kv": config.kv_heads,
-        "llama.attention.key_length": config.head_dim,
-        "llama.attention.value_length": config.head_dim,
-        "llama.rope.dimension_count": config.head_dim,
-        "llama.rope.freq_base": config.rope_theta,
-        "llama.attention.layer_norm_rms_epsilon": config.norm_eps,
-        "llama.vocab_size": config.vocabulary_size,
+        f"{family}.block_count": config.layers,
+        f"{family}.context_length": config.context_length,
+        f"{family}.embedding_length": config.hidden_size,
+        f"{family}.feed_forward_length": config.intermediate_size,
+        f"{family}.attention.head_count": config.heads,
+        f"{family}.attention.head_count_kv": config.kv_heads,
+        f"{family}.attention.key_length": config.head_dim,
+        f"{family}.attention.value_length": config.head_dim,
+        f"{family}.rope.dimension_count": config.head_dim,
+        f"{family}.rope.freq_base": config.rope_theta,
+        f"{family}.attention.layer_norm_rms_epsilon": config.norm_eps,
+        f"{family}.vocab_size": config.vocabulary_size,
+        **({f"{family}.attention.sliding_window": config.window} if config.window else {}),
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": "gpt-2",
         "tokenizer.ggml.bos_token_id": 1,
@@ -83,14 +85,15 @@ def add_tokenizer(writer: gguf.GGUFWriter) -> None:
 def add_tensor(
     writer: gguf.GGUFWriter, name: str, values: Floats, config: ModelConfig, kind: GGMLQuantizationType
 ) -> None:
-    if name.endswith("q_proj.weight"):
+    llama = config.architecture == "llama"
+    if llama and name.endswith("q_proj.weight"):
         values = permute(values, config.heads)
-    if name.endswith("k_proj.weight"):
+    if llama and name.endswith("k_proj.weight"):
         values = permute(values, config.kv_heads)
     if values.ndim == 1:
         kind = GGMLQuantizationType.F32
     data = gguf.quantize(values, kind)
-    writer.add_tensor(gguf_name(name), np.ascontiguousarray(data), raw_dtype=kind)
+    writer.add_tensor(gguf_name(name, config.post_norms), np.ascontiguousarray(data), raw_dtype=kind)
 
 
 def permute(rows: Floats, heads: int) -> Floats:

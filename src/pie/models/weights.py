@@ -22,11 +22,11 @@ Shape = tuple[int, ...]
 
 
 def expected_shapes(config: ModelConfig) -> dict[str, Shape]:
-    """Every tensor of the model, by its name in HF's Llama, in the order they are used."""
+    """Every tensor of the model, by its name in HF's classes, in the order they are used."""
     shapes: dict[str, Shape] = {"model.embed_tokens.weight": (config.vocabulary_size, config.hidden_size)}
     for layer in range(config.layers):
         for name, shape in layer_shapes(config).items():
-            shapes[f"model.layers.{layer}.{name}.weight"] = shape
+            shapes[f"model.layers.{layer}.{name}"] = shape
     shapes["model.norm.weight"] = (config.hidden_size,)
     if not config.tied_embeddings:
         shapes["lm_head.weight"] = (config.vocabulary_size, config.hidden_size)
@@ -36,7 +36,7 @@ def expected_shapes(config: ModelConfig) -> dict[str, Shape]:
 def layer_shapes(config: ModelConfig) -> dict[str, Shape]:
     hidden, inner = config.hidden_size, config.intermediate_size
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
-    return {
+    shapes: dict[str, Shape] = {
         "input_layernorm": (hidden,),
         "self_attn.q_proj": (queries, hidden),
         "self_attn.k_proj": (keys, hidden),
@@ -47,19 +47,37 @@ def layer_shapes(config: ModelConfig) -> dict[str, Shape]:
         "mlp.up_proj": (inner, hidden),
         "mlp.down_proj": (hidden, inner),
     }
+    if config.qk_norm:
+        shapes |= {"self_attn.q_norm": (config.head_dim,), "self_attn.k_norm": (config.head_dim,)}
+    if config.post_norms:
+        shapes |= {"pre_feedforward_layernorm": (hidden,), "post_feedforward_layernorm": (hidden,)}
+    named = {f"{name}.weight": shape for name, shape in shapes.items()}
+    return named | bias_shapes(config)
+
+
+def bias_shapes(config: ModelConfig) -> dict[str, Shape]:
+    if not config.qkv_bias:
+        return {}
+    queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
+    sizes = {"q_proj": queries, "k_proj": keys, "v_proj": keys}
+    return {f"self_attn.{name}.bias": (size,) for name, size in sizes.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Where each tensor lies (by its HF name). `permuted`: GGUF's order of query and key rows."""
+    """Where each tensor lies (by its HF name). `permuted`: GGUF's order of query and key rows in a Llama.
+    `norm_offset`: what is to be added to the weights of norms; 1 where a file keeps them around zero."""
 
     config: ModelConfig
     entries: Mapping[str, TensorEntry]
     permuted: bool
+    norm_offset: float = 0.0
 
     def read(self, name: str) -> Floats:
-        """One tensor in fp32, in HF's layout."""
+        """One tensor in fp32, in HF's layout; norms as they are multiplied."""
         values = self.entries[name].read()
+        if self.norm_offset and name.endswith("norm.weight"):
+            return values + np.float32(self.norm_offset)
         if self.permuted and name.endswith("self_attn.q_proj.weight"):
             return unpermute(values, self.config.heads)
         if self.permuted and name.endswith("self_attn.k_proj.weight"):
@@ -87,12 +105,14 @@ class Weights:
 
 def gguf_weights(path: Path, config: ModelConfig) -> Weights:
     """Raises `BadModel` when a tensor is missing, has the wrong shape, or a type we cannot read."""
-    tensors = read_gguf(path).tensors
-    found = {name: (gguf_name(name), tensors.get(gguf_name(name))) for name in expected_shapes(config)}
+    tensors = read_gguf(path, with_arrays=False).tensors
+    names = {name: gguf_name(name, config.post_norms) for name in expected_shapes(config)}
+    found = {name: (own, tensors.get(own)) for name, own in names.items()}
     supported = ", ".join(format.name for format in GGUF_FORMATS.values())
     known = {own for own, _ in found.values()} | {"rope_freqs.weight"}
     refuse_surplus(path, tensors.keys() - known, "blk.")
-    return Weights(config, checked(path, config, found, supported), permuted=True)
+    permuted = config.architecture == "llama"
+    return Weights(config, checked(path, config, found, supported), permuted)
 
 
 def safetensors_weights(paths: Iterable[Path], config: ModelConfig) -> Weights:
@@ -106,7 +126,8 @@ def safetensors_weights(paths: Iterable[Path], config: ModelConfig) -> Weights:
     refuse_surplus(
         folder, {name for name in tensors.keys() - found.keys() if "rotary_emb" not in name}, "model.layers."
     )
-    return Weights(config, checked(folder, config, found, ", ".join(SAFETENSORS_FORMATS)), permuted=False)
+    offset = 1.0 if config.architecture == "gemma3" else 0.0
+    return Weights(config, checked(folder, config, found, ", ".join(SAFETENSORS_FORMATS)), False, offset)
 
 
 def refuse_surplus(origin: Path, names: Iterable[str], prefix: str) -> None:
@@ -114,7 +135,8 @@ def refuse_surplus(origin: Path, names: Iterable[str], prefix: str) -> None:
     surplus = sorted(name for name in names if name.startswith(prefix))
     if surplus:
         raise BadModel(
-            f"{origin}: tensor {surplus[0][:80]!r} is not part of a plain Llama, so it would be ignored"
+            f"{origin}: tensor {surplus[0][:80]!r} is not part of this architecture as Pie knows it, "
+            "so it would be ignored"
         )
 
 
@@ -150,7 +172,7 @@ def read_config(model: StoredModel) -> ModelConfig:
 
 
 def read_tensors(model: StoredModel) -> Iterator[tuple[str, Floats]]:
-    """Every tensor in fp32 under its name and in its layout in HF's Llama, one at a time.
+    """Every tensor in fp32 under its name and in its layout in HF's classes, one at a time.
 
     `lm_head.weight` comes only where it is not tied to the embedding. Raises `BadModel`.
     """

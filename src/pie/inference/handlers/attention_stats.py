@@ -31,6 +31,8 @@ class Watched:
     """For each of those and each input: which number of the answer it counts for."""
     hidden: torch.Tensor
     """[inputs, cached + inputs], true where it is not seen."""
+    outside: torch.Tensor
+    """The same in layers with a sliding window."""
     totals: torch.Tensor
     """[pages + 1]: the sum so far, over layers, heads and inputs."""
 
@@ -39,12 +41,18 @@ class AttentionStats:
     """An `Attention` in front of another one; made for a pass in which somebody asks."""
 
     def __init__(
-        self, work: Columns, positions: Ints, pages: PageStorage, heads: int, inner: Attention
+        self,
+        work: Columns,
+        positions: Ints,
+        pages: PageStorage,
+        heads: int,
+        inner: Attention,
+        window: int = 0,
     ) -> None:
         self._pages = pages
         self._heads = heads
         self._inner = inner
-        self._watched = [watch(work, segment, positions, pages) for segment in work.watched.tolist()]
+        self._watched = [watch(work, segment, positions, pages, window) for segment in work.watched.tolist()]
         self._keys = torch.empty(0)
 
     def begin(self, view: View) -> None:
@@ -54,10 +62,10 @@ class AttentionStats:
         self._keys = keys
         self._inner.store(layer, keys, values)
 
-    def attend(self, layer: int, queries: torch.Tensor) -> torch.Tensor:
+    def attend(self, layer: int, queries: torch.Tensor, windowed: bool = False) -> torch.Tensor:
         for watched in self._watched:
-            self._measure(layer, watched, queries)
-        return self._inner.attend(layer, queries)
+            self._measure(layer, watched, queries, watched.outside if windowed else watched.hidden)
+        return self._inner.attend(layer, queries, windowed)
 
     def shares(self) -> "array[float]":
         """For each watched segment: one number for each page, then one for its inputs; their sum is 1."""
@@ -66,7 +74,7 @@ class AttentionStats:
             found.extend((watched.totals / watched.totals.sum()).tolist())
         return found
 
-    def _measure(self, layer: int, watched: Watched, queries: torch.Tensor) -> None:
+    def _measure(self, layer: int, watched: Watched, queries: torch.Tensor, hidden: torch.Tensor) -> None:
         pages, first, last = self._pages, watched.first, watched.last
         cached = pages.read_keys(layer, watched.rows)
         own = self._keys[first:last].reshape(last - first, pages.kv_heads, pages.head_dim)
@@ -76,12 +84,12 @@ class AttentionStats:
             query = queries[start:stop].reshape(stop - start, pages.kv_heads, -1, pages.head_dim)
             scores = query.permute(1, 2, 0, 3).flatten(1, 2) @ keys * pages.head_dim**-0.5
             scores = scores.view(self._heads, stop - start, -1)
-            scores.masked_fill_(watched.hidden[start - first : stop - first], -torch.inf)
+            scores.masked_fill_(hidden[start - first : stop - first], -torch.inf)
             weights = scores.softmax(-1).sum((0, 1), dtype=torch.float64)
             watched.totals.index_add_(0, watched.owners, weights)
 
 
-def watch(work: Columns, segment: int, positions: Ints, pages: PageStorage) -> Watched:
+def watch(work: Columns, segment: int, positions: Ints, pages: PageStorage, window: int) -> Watched:
     first, last = (int(i) for i in work.input_starts[segment : segment + 2])
     read = work.read_pages[slice(*work.read_starts[segment : segment + 2])]
     slots = pages.slots(read).ravel()
@@ -89,11 +97,14 @@ def watch(work: Columns, segment: int, positions: Ints, pages: PageStorage) -> W
     there: Bools = (pages.positions[slots] >= 0) & pages.visible[slots]
     slots, owners = slots[there], np.repeat(np.arange(len(read)), pages.page_size)[there]
     times = np.concatenate((pages.positions[slots], own))
+    hidden: Bools = times[None, :] > own[:, None]
+    outside: Bools = hidden | (times[None, :] <= own[:, None] - window) if window else hidden
     return Watched(
         first,
         last,
         torch.from_numpy(pages.rows(slots)).long(),
         torch.from_numpy(np.concatenate((owners, np.full(len(own), len(read)))).astype(np.int64)),
-        torch.from_numpy(times[None, :] > own[:, None]),
+        torch.from_numpy(hidden),
+        torch.from_numpy(outside),
         torch.zeros(len(read) + 1, dtype=torch.float64),
     )

@@ -13,6 +13,7 @@ from pie.inference.lora import Lora
 from pie.inference.rotary import Rotary
 from pie.inference.storage import EmbStorage, PageStorage
 from pie.inference.visibility import View, look
+from pie.inference.window import with_window
 
 
 class Forward:
@@ -42,7 +43,7 @@ class Forward:
         positions = self._embs.positions[work.inputs]
         stats = self._watch(work, positions)
         attention: Attention = stats or self._attention
-        view = look(work, positions, self._pages)
+        view = with_window(look(work, positions, self._pages), self._pages, self._model.config.window)
         attention.begin(view)
         hidden = self._model.hidden(
             self._embs.read(work.inputs),
@@ -57,8 +58,10 @@ class Forward:
     def _watch(self, work: Columns, positions: Ints) -> AttentionStats | None:
         if not len(work.watched):
             return None
-        heads = self._model.config.heads
-        return AttentionStats(work, positions, self._pages, heads, self._attention)
+        config = self._model.config
+        return AttentionStats(
+            work, positions, self._pages, config.heads, self._attention, config.window
+        )
 
     def _keep_outputs(self, work: Columns, hidden: torch.Tensor, view: View) -> None:
         indices, slots = work.outputs.T.copy()
