@@ -18,6 +18,7 @@ from pie.control import Control, ControlSettings
 from pie.core.errors import NotFound
 from pie.core.programs import Limits
 from pie.core.progress import NoProgress, Progress
+from pie.inference.early import EarlyProcess
 from pie.inference.process import DriverProcess
 from pie.inference.ready import is_ready
 from pie.inference.settings import InferenceSettings
@@ -118,8 +119,8 @@ def find_model(store: ModelStore, name: str, progress: Progress) -> StoredModel:
         return store.pull(DEFAULT_SOURCE, progress)
 
 
-def make_driver(model: StoredModel, settings: Settings) -> DriverProcess:
-    return DriverProcess(model.folder, settings.home, inference_settings(settings))
+def make_driver(model: StoredModel, settings: Settings, early: EarlyProcess | None = None) -> DriverProcess:
+    return DriverProcess(model.folder, settings.home, inference_settings(settings), early=early)
 
 
 async def all_or_none(first: Awaitable[T], *others: Awaitable[None]) -> T:
@@ -136,9 +137,12 @@ async def all_or_none(first: Awaitable[T], *others: Awaitable[None]) -> T:
 
 
 @asynccontextmanager
-async def open_stack(settings: Settings, progress: Progress | None = None) -> AsyncIterator[Stack]:
+async def open_stack(
+    settings: Settings, progress: Progress | None = None, early: EarlyProcess | None = None
+) -> AsyncIterator[Stack]:
     """Starts driver and guests side by side; on leaving, ends the programs first, then the driver.
 
+    `early`: a process for the driver that has begun already.
     Raises `PieError` with what to do: no such model, driver does not start, damaged cache, disk full.
     """
     shown = progress or NoProgress()
@@ -147,7 +151,7 @@ async def open_stack(settings: Settings, progress: Progress | None = None) -> As
     model = await asyncio.to_thread(find_model, store, settings.model, shown)
     control = Control(control_settings(settings), LoopClock())
     application = Application(options, control)
-    driver = make_driver(model, settings)
+    driver = make_driver(model, settings, early)
     async with AsyncExitStack() as cleanup:
         cleanup.push_async_callback(driver.close)
         cleanup.push_async_callback(application.close, settings.grace_seconds)

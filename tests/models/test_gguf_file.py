@@ -81,3 +81,9 @@ def test_a_tensor_that_cannot_lie_in_the_file_is_refused(tmp_path: Path, data: b
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadModel, match=r"nothing\.gguf"):
         read_gguf(tmp_path / "nothing.gguf")
+
+
+def test_without_arrays_the_tensors_are_the_same(tiny_gguf: Path) -> None:
+    whole, short = read_gguf(tiny_gguf), read_gguf(tiny_gguf, with_arrays=False)
+    assert short.tensors == whole.tensors
+    assert short.metadata == {k: v for k, v in whole.metadata.items() if not isinstance(v, list)}

@@ -13,6 +13,7 @@ from pie.cli.hosts import AllowHostOption, AllowPrivateHostOption
 from pie.cli.keyboard import can_read_input
 from pie.cli.loop import run_async
 from pie.core.errors import InvalidArgument, NotFound
+from pie.inference.early import early_process
 
 app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
 
@@ -132,5 +133,6 @@ async def start(order: Order, model: str | None, server: str | None, api_key: st
     if server:
         there: Any = importlib.import_module("pie.cli.run_there")
         return int(await there.run_there(order, server, api_key))
-    here: Any = importlib.import_module("pie.cli.run_here")
-    return int(await here.run_here(order, model))
+    async with early_process() as early:
+        here: Any = importlib.import_module("pie.cli.run_here")
+        return int(await here.run_here(order, model, early))

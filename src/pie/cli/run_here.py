@@ -13,6 +13,7 @@ from pie.cli.show import show_job
 from pie.core.errors import NotFound
 from pie.core.events import Event
 from pie.core.programs import Component, Launch, Program, Source, Standard
+from pie.inference.early import EarlyProcess
 from pie.launch import Stack, default_limits, open_stack, standard_inferlets
 
 
@@ -40,7 +41,7 @@ class LocalJob:
         self.instance.cancel()
 
 
-async def run_here(order: Order, model: str | None) -> int:
+async def run_here(order: Order, model: str | None, early: EarlyProcess) -> int:
     settings = load_settings(
         model=model,
         adapters=order.adapters,
@@ -52,7 +53,7 @@ async def run_here(order: Order, model: str | None) -> int:
         check_name(order.program, standard_inferlets())
     async with AsyncExitStack() as cleanup:
         with BarProgress("Starting") as progress:
-            stack = await cleanup.enter_async_context(open_stack(settings, progress))
+            stack = await cleanup.enter_async_context(open_stack(settings, progress, early))
             program = await find_program(order, stack)
         launch = Launch(program, order.args, default_limits(settings))
         return await show_job(LocalJob(stack.application.launch(launch)), order.read_input)

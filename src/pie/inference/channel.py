@@ -17,9 +17,15 @@ class Channel:
     Sending never blocks: what the kernel does not take at once waits here.
     """
 
-    def __init__(self, receive: Callable[[bytes], None], ended: Callable[[], None]) -> None:
-        """`ended` is called once the other side has closed its end and everything it said was received."""
-        self._socket, self.other_end = socket.socketpair()
+    def __init__(
+        self, receive: Callable[[bytes], None], ended: Callable[[], None], line: socket.socket | None = None
+    ) -> None:
+        """`ended` is called once the other side has closed its end and everything it said was received.
+        `line`: an end whose other one has been given away already."""
+        if line is None:
+            self._socket, self.other_end = socket.socketpair()
+        else:
+            self._socket, self.other_end = line, socket.socket()
         self._socket.setblocking(False)
         self._receive = receive
         self._ended = ended

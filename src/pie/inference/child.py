@@ -3,13 +3,9 @@
 import asyncio
 import contextlib
 import logging
-import os
-import sys
 from collections import deque
 
-import msgspec
-
-from pie.inference.wire import WorkerOptions
+from pie.inference.early import base_environment, spawn
 
 LAST_LINES = 12
 CLOSE_SECONDS = 2.0
@@ -71,24 +67,6 @@ def describe_exit(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-async def start_child(options: WorkerOptions) -> Child:
-    """The process inherits the descriptor `options.line`."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "pie.inference.worker",
-        msgspec.json.encode(options).decode(),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        pass_fds=(options.line,),
-        env=worker_environment(options.settings.threads),
-        start_new_session=True,  # Ctrl-C in the terminal is the host's business
-    )
-    return Child(process)
-
-
-def worker_environment(threads: int) -> dict[str, str]:
-    """Threads that wait for work sleep instead of spinning: host and driver share the processor. (Spinning is
-    a tenth faster on an idle machine, and two to ten times slower beside one other busy process.)"""
-    return {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
+async def start_child(line: int, threads: int) -> Child:
+    """The process inherits the descriptor `line`, on which it is then told its options."""
+    return Child(await spawn(line, {**base_environment(), "OMP_NUM_THREADS": str(threads)}))

@@ -14,6 +14,7 @@ from pie.core.passes import Pass, PassResult
 from pie.core.progress import Progress, Step
 from pie.inference.channel import Channel
 from pie.inference.child import Child, start_child
+from pie.inference.early import EarlyProcess
 from pie.inference.settings import InferenceSettings
 from pie.inference.wire import (
     Advanced,
@@ -40,6 +41,7 @@ class Life:
         settings: InferenceSettings,
         progress: Progress,
         done: Callable[[PassResult], None],
+        early: EarlyProcess | None = None,
     ) -> None:
         self._settings = settings
         self._progress = progress
@@ -51,17 +53,20 @@ class Life:
         self._reason = ""
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[DriverSpec] = self._loop.create_future()
-        self._channel = Channel(self._receive, self._hung_up)
+        self._channel = Channel(self._receive, self._hung_up, early.line if early else None)
         self._child: Child | None = None
+        if early is not None:
+            early.taken = True
+            self._child = Child(early.process)
 
     @property
     def pid(self) -> int | None:
         return self._child.pid if self._child else None
 
-    async def start(self, options: Callable[[int], WorkerOptions]) -> DriverSpec:
-        """`options` is given the descriptor of the line. Raises the driver's own reason, or `Unavailable`
-        with its last words."""
-        self._child = child = await self._start_child(options)
+    async def start(self, options: WorkerOptions) -> DriverSpec:
+        """Raises the driver's own reason, or `Unavailable` with its last words."""
+        self._child = child = self._child or await self._start_child()
+        self._channel.send(msgspec.json.encode(options))
         seconds = self._settings.start_seconds
         either: set[asyncio.Future[Any]] = {self._ready, child.ended}
         await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -73,9 +78,9 @@ class Life:
             raise Unavailable(f"the driver did not start: {last_words}")
         raise Unavailable(f"the driver was not ready within {seconds:g} seconds")
 
-    async def _start_child(self, options: Callable[[int], WorkerOptions]) -> Child:
+    async def _start_child(self) -> Child:
         with self._channel.other_end as line:  # ours is closed once the child has its own
-            return await start_child(options(line.fileno()))
+            return await start_child(line.fileno(), self._settings.threads)
 
     def submit(self, work: Pass) -> None:
         self._channel.send(self._wire.encode_pass(work))

@@ -12,11 +12,11 @@ from pie.core.driver import DriverSpec
 from pie.core.errors import PieError, WrongState
 from pie.core.passes import Pass, PassResult
 from pie.core.progress import NoProgress, Progress
+from pie.inference.early import TORCH, EarlyProcess
 from pie.inference.life import Life
 from pie.inference.settings import InferenceSettings
 from pie.inference.wire import Fault, WorkerOptions
 
-TORCH = "pie.inference.executor:open_executor"
 LONGEST_DELAY_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,10 @@ class DriverProcess:
         settings: InferenceSettings,
         executor: str = TORCH,
         faults: Sequence[Fault] = (),
+        early: EarlyProcess | None = None,
     ) -> None:
+        """`early`: a process for the first life that has begun already."""
+        self._early = early
         self._model_folder = model_folder
         self._home = home
         self._settings = settings
@@ -100,17 +103,18 @@ class DriverProcess:
         self._absence = "it has been closed"
 
     async def _begin_life(self, faults: tuple[Fault, ...], progress: Progress) -> Life:
-        life = Life(self._settings, progress, lambda result: self._done(result))
+        early, self._early = self._early, None
+        life = Life(self._settings, progress, lambda result: self._done(result), early)
         try:
-            self._spec = await life.start(lambda line: self._options(line, faults))
+            self._spec = await life.start(self._options(faults))
         except BaseException:
             await life.close()
             raise
         return life
 
-    def _options(self, line: int, faults: tuple[Fault, ...]) -> WorkerOptions:
+    def _options(self, faults: tuple[Fault, ...]) -> WorkerOptions:
         return WorkerOptions(
-            line, str(self._model_folder), str(self._home), self._settings, self._executor, faults
+            str(self._model_folder), str(self._home), self._settings, self._executor, faults
         )
 
     async def _supervise(self, life: Life | None) -> None:

@@ -31,10 +31,8 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """Everything a driver process is told at birth. `executor`: "module:function" that makes its heart."""
+    """Everything a driver process is told first. `executor`: "module:function" that makes its heart."""
 
-    line: int
-    """Descriptor of its end of the line to the host."""
     model_folder: str
     home: str
     settings: InferenceSettings

@@ -1,7 +1,8 @@
-"""The driver process: `python -m pie.inference.worker OPTIONS` (JSON). Started by `DriverProcess` only.
+"""The driver process: `python -m pie.inference.worker LINE [--early]`. Started by `DriverProcess` only.
 
-It executes passes in order and sends results, and ends by itself when its host is gone: the host holds the
-other end of its standard input.
+`LINE` is the descriptor of its end of a line to the host, on which it is told its options first; with
+`--early` it loads torch before it listens. It executes passes in order and sends results, and ends by itself
+when its host is gone: the host holds the other end of its standard input.
 """
 
 import contextlib
@@ -20,8 +21,10 @@ from pie.core.driver import Executor
 from pie.core.errors import PieError
 from pie.core.passes import Pass, PassResult
 from pie.core.progress import Progress, Step
+from pie.inference.early import EARLY, TORCH
 from pie.inference.faults import ON_THE_WIRE, FaultPlan, FaultyExecutor, alter
 from pie.inference.framing import HEADER, framed
+from pie.inference.torch_parts import leave_out_descriptions, load_descriptions
 from pie.inference.wire import (
     Advanced,
     Began,
@@ -42,11 +45,11 @@ log = logging.getLogger(__name__)
 class Line:
     """The worker's end. It may block: the host never does."""
 
-    def __init__(self, descriptor: int, plan: FaultPlan) -> None:
+    def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
         self._input = self._socket.makefile("rb")
         self._wire = Wire()
-        self._plan = plan
+        self.plan = FaultPlan(())
         self._answers = 0
 
     def send(self, message: FromDriver) -> None:
@@ -55,14 +58,21 @@ class Line:
     def answer(self, message: Done) -> None:
         self._answers += 1
         data = self._wire.encode(message)
-        kind = self._plan.take(self._answers, ON_THE_WIRE)
+        kind = self.plan.take(self._answers, ON_THE_WIRE)
         for part in alter(data, kind) if kind else (data,):
             self._socket.sendall(framed(part))
 
+    def receive_options(self) -> WorkerOptions:
+        """Raises `EOFError` when the host is gone."""
+        return msgspec.json.decode(self._message(), type=WorkerOptions)
+
     def receive(self) -> Pass:
         """Raises `EOFError` when the host is gone."""
+        return self._wire.decode_pass(self._message())
+
+    def _message(self) -> bytes:
         (size,) = HEADER.unpack(self._read(HEADER.size))
-        return self._wire.decode_pass(self._read(size))
+        return self._read(size)
 
     def _read(self, size: int) -> bytes:
         data = self._input.read(size)
@@ -161,16 +171,26 @@ def work_off(executor: Executor, line: Line) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    options = msgspec.json.decode(arguments[0], type=WorkerOptions)
     threading.Thread(target=end_with_host, daemon=True).start()
-    plan = FaultPlan(options.faults)
-    line = Line(options.line, plan)
-    executor = open_executor(options, line, plan)
-    if executor is not None:
-        with contextlib.suppress(EOFError, ConnectionError):
-            work_off(executor, line)
+    leave_out_descriptions()
+    if EARLY in arguments:
+        find_factory(TORCH)
+    line = Line(int(arguments[0]))
+    with contextlib.suppress(EOFError, ConnectionError):
+        serve(line)
     line.close()
     return 1
+
+
+def serve(line: Line) -> None:
+    """Raises `EOFError` or `ConnectionError` when the host is gone."""
+    options = line.receive_options()
+    line.plan = FaultPlan(options.faults)
+    if options.settings.device != "cpu":
+        load_descriptions()
+    executor = open_executor(options, line, line.plan)
+    if executor is not None:
+        work_off(executor, line)
 
 
 if __name__ == "__main__":

@@ -83,10 +83,13 @@ class Cursor:
             raise Damaged(f"its head is longer than {MOST_HEAD_BYTES >> 20} MiB")
 
     def take(self, size: int, what: str) -> bytes:
-        self.need(size, what)
         start = self.position
-        self.position = start + size
+        self.skip(size, what)
         return self._data[start : self.position]
+
+    def skip(self, size: int, what: str) -> None:
+        self.need(size, what)
+        self.position += size
 
     def u32(self, what: str) -> int:
         return int.from_bytes(self.take(4, what), "little")
@@ -127,12 +130,23 @@ class Cursor:
         self.check_head(position)
         return result
 
+    def skip_strings(self, count: int, what: str) -> None:
+        data, position, end = self._data, self.position, self._end
+        length_at = struct.Struct("<Q").unpack_from
+        for _ in range(count):
+            if position + 8 > end:
+                raise Damaged(f"{what} would reach past the end of the file")
+            position += 8 + length_at(data, position)[0]
+        self.position = position
+        self.need(0, what)
 
-def read_gguf(path: Path) -> GgufFile:
-    """Raises `BadModel` for everything that is wrong with the file."""
+
+def read_gguf(path: Path, with_arrays: bool = True) -> GgufFile:
+    """Raises `BadModel` for everything that is wrong with the file. Without its arrays (vocabulary, merges)
+    the metadata take a third of the time; the tensors are the same."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return parse(path, data)
+            return parse(path, data, with_arrays)
     except Damaged as error:
         raise BadModel(f"{path}: not a sound GGUF file: {error}") from error
     except ValueError as error:  # mmap of nothing
@@ -141,12 +155,12 @@ def read_gguf(path: Path) -> GgufFile:
         raise BadModel(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def parse(path: Path, data: mmap.mmap) -> GgufFile:
+def parse(path: Path, data: mmap.mmap, with_arrays: bool) -> GgufFile:
     cursor = Cursor(data)
     check_version(cursor)
     tensor_count = cursor.count(SMALLEST_TENSOR, "the table of tensors")
     field_count = cursor.count(SMALLEST_FIELD, "the metadata")
-    metadata = read_metadata(cursor, field_count)
+    metadata = read_metadata(cursor, field_count, with_arrays)
     heads = [read_tensor_head(cursor) for _ in range(tensor_count)]
     alignment = read_alignment(metadata)
     start = -(-cursor.position // alignment) * alignment
@@ -164,13 +178,17 @@ def check_version(cursor: Cursor) -> None:
     raise Damaged(f"it has format version {version}; versions 2 and 3 are supported")
 
 
-def read_metadata(cursor: Cursor, count: int) -> dict[str, Value]:
+def read_metadata(cursor: Cursor, count: int, with_arrays: bool) -> dict[str, Value]:
     metadata: dict[str, Value] = {}
     for _ in range(count):
         key = cursor.string("a metadata key")
         if key in metadata:
             raise Damaged(f"the key {shown(key)} stands in it twice")
-        metadata[key] = read_value(cursor, cursor.u32(shown(key)), shown(key))
+        kind = cursor.u32(shown(key))
+        if kind == ARRAY and not with_arrays:
+            skip_array(cursor, shown(key))
+        else:
+            metadata[key] = read_value(cursor, kind, shown(key))
     return metadata
 
 
@@ -195,6 +213,15 @@ def read_array(cursor: Cursor, key: str) -> list[Value]:
     if kind == STRING:
         return list(cursor.strings(cursor.count(8, key), key))
     return read_numbers(cursor, kind, cursor.u64(key), key)
+
+
+def skip_array(cursor: Cursor, key: str) -> None:
+    """An array of arrays is left to `read_array` to refuse, when the model is pulled."""
+    kind, count = cursor.u32(key), cursor.u64(key)
+    if kind == STRING:
+        cursor.skip_strings(count, key)
+    else:
+        cursor.skip(count * np.dtype(SCALARS.get(kind, "<u8")).itemsize, key)
 
 
 def read_numbers(cursor: Cursor, kind: int, count: int, key: str) -> list[Value]:
