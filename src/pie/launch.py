@@ -48,6 +48,7 @@ def inference_settings(settings: Settings) -> InferenceSettings:
     return InferenceSettings(
         page_size=settings.page_size,
         pages=settings.pages,
+        host_pages=settings.host_pages,
         embs=settings.embs,
         slots=settings.slots,
         matchers=settings.matchers,

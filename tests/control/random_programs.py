@@ -15,7 +15,7 @@ from world import PAGE_SIZE, World, emb_names, page_names, slot_names
 
 from pie.control import ControlSettings
 from pie.control.exports import TenantExports
-from pie.control.leases import Absence
+from pie.control.leases import Absence, PageLease
 from pie.control.settings import Policy
 from pie.core.commands import (
     AllocEmbs,
@@ -39,7 +39,7 @@ from pie.core.commands import (
     Synchronize,
 )
 from pie.core.errors import InternalError, OutOfResources, QueueFailed, Unavailable
-from pie.core.ids import PhysicalPage, Token, VirtualEmb, VirtualPage
+from pie.core.ids import Token, VirtualEmb, VirtualPage
 from pie.testing import HashedScores, Recorded, fake_spec
 
 VOCABULARY = 101
@@ -64,7 +64,10 @@ class RandomPrograms:
             passes_in_flight=dice.choice([None, 1, 2, 3]),
         )
         pages, embs = (12, 18) if self.tight else (400, 800)
-        spec = fake_spec(pages, embs, PAGE_SIZE, VOCABULARY, context=64, slots=8 if self.tight else 60)
+        spec = fake_spec(
+            pages, embs, PAGE_SIZE, VOCABULARY, context=64, slots=8 if self.tight else 60,
+            host_pages=dice.choice([0, 3, 60]),
+        )
         self.world = World(settings, spec, auto=False)
         self.losing = False
         """Contents were lost."""
@@ -221,8 +224,8 @@ class RandomPrograms:
         """Names go with their program or queue, with lost pages, or evicted; the others are as they were."""
         for name in list(self.exports):
             if self.tenant.find(name):
-                places = [lease.physical for lease in self.tenant.names[name].leases]
-                assert list(map(self.content, places)) == self.exports[name], f"export {name}"
+                leases = list(self.tenant.names[name].leases)
+                assert list(map(self.content, leases)) == self.exports[name], f"export {name}"
                 continue
             assert name not in self.tenant.names, f"export {name} was never made"
             stays = name in self.made & self.lasting and not (self.losing or self.tight)
@@ -342,8 +345,8 @@ class RandomPrograms:
         naive, executor = owner.inferlet.naive, self.world.executor
         (space,) = owner.inferlet.program.session._spaces.values()
         for name in owner.pages:
-            place = space.pages.find(page_names([name]))[0].physical
-            assert self.content(place) == naive.pages[name], f"page {name}"
+            lease = space.pages.find(page_names([name]))[0]
+            assert self.content(lease) == naive.pages[name], f"page {name}"
         for name in owner.written:
             slot = space.embs.find(emb_names([name]))[0].physical
             assert slot is not None and executor.slots[slot] == naive.embs[name], f"emb {name}"
@@ -351,11 +354,12 @@ class RandomPrograms:
             cell = space.slots.find(slot_names([name]))[0].physical
             assert cell is not None and executor.tokens[cell] == naive.slots[name], f"slot {name}"
 
-    def content(self, place: PhysicalPage | None) -> NaivePage:
-        """What the driver has there."""
-        found = NaivePage.empty(PAGE_SIZE)
-        if place is not None:
-            page = self.world.executor.pages[place]
+    def content(self, lease: PageLease) -> NaivePage:
+        """What the driver has there, on the device or in host memory."""
+        executor, found = self.world.executor, NaivePage.empty(PAGE_SIZE)
+        if not lease.is_empty:
+            there = lease.physical
+            page = executor.host[lease.host] if there is None else executor.pages[there]
             found.tokens = [page.tokens.get(i) for i in range(PAGE_SIZE)]
             found.visible = [bool(page.visible >> i & 1) for i in range(PAGE_SIZE)]
         return found

@@ -60,7 +60,7 @@ def test_waiting_is_better_than_failing_while_pages_are_parked() -> None:
     [
         (lambda pool, page: pool.free.append(page), "free twice, or free and held"),
         (lambda pool, _: pool.free.append(pool.free[0]), "free twice, or free and held"),
-        (lambda pool, _: pool.free.pop(), "free \\+ held \\+ swapped"),
+        (lambda pool, _: pool.free.pop(), "free \\+ held"),
         (lambda pool, page: pool.share(page), "not held as often"),
         (lambda pool, page: pool.release(page), "not held as often"),
     ],

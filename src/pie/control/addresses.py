@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from pie.control.leases import Kind, Lease, P, V
 from pie.core.errors import InvalidArgument, LimitExceeded, UnknownId
@@ -16,6 +16,9 @@ from pie.core.ids import (
     VirtualPage,
     VirtualSlot,
 )
+
+if TYPE_CHECKING:
+    from pie.control.queue import CommandQueue
 
 _LARGEST_ID = 2**32 - 1
 _REMEMBERED = 4096
@@ -157,6 +160,12 @@ class AddressSpace:
         """`names`: the most pages, and the most of anything else, that may be allocated at once. `tenant`:
         whose exported pages it sees. `pages`: what the program may have on all models together."""
         self.tenant = tenant
+        self.queues: list[CommandQueue] = []
+        """That work on it and are open."""
+        self.number = 0
+        """In the order in which programs came: lower is older."""
+        self.suspended = False
+        """Its pages are needed by others; its queues sleep until they are back."""
         self.pages: NameTable[VirtualPage, PhysicalPage] = NameTable(
             "page", "alloc_kvpage", names, pages
         )

@@ -10,11 +10,13 @@ from pie.control.faults import Fallible, Fallibles
 from pie.control.leases import Absence, Lease, P, V
 from pie.control.memory import Memory
 from pie.control.pool import Pool
+from pie.control.pressure import Pressure
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.ticket import DistTicket, Entry, Question, SampleTicket, Ticket
 from pie.control.work import DecodeWork, DriverWork
 from pie.core.driver import DriverSpec
+from pie.core.ids import HostPlace
 from pie.core.passes import FaultKind
 
 Placer = Callable[["Batch", Entry, Any], bool]
@@ -30,6 +32,7 @@ class Batch:
     def __init__(
         self,
         memory: Memory,
+        pressure: Pressure,
         settings: ControlSettings,
         spec: DriverSpec,
         placers: Mapping[type[Any], Placer],
@@ -37,6 +40,9 @@ class Batch:
         now: float,
     ) -> None:
         self.memory = memory
+        self.pressure = pressure
+        self.host_places: set[HostPlace] = set()
+        """That the pass fills."""
         self.settings = settings
         self.spec = spec
         self.number = number
@@ -51,12 +57,18 @@ class Batch:
         self._fallible: Fallibles = {}
         self._dropped = len(memory.dropped)
         self._placers = placers
-        self._entries: list[Entry] = []
+        self.entries: list[Entry] = []
+        """Queues that have a part in it."""
         self._only: type[DriverWork] | None = None
 
     def __len__(self) -> int:
         """How many queues have a part in it."""
-        return len(self._entries)
+        return len(self.entries)
+
+    @property
+    def swaps(self) -> bool:
+        """Pages leave or come back with it."""
+        return bool(self.columns.swap_outs or self.columns.swap_ins)
 
     def place(self, entry: Entry, work: DriverWork) -> bool:
         """Whether `work` rides along. Raises as placers do."""
@@ -87,7 +99,7 @@ class Batch:
         """Its queue has a part in the pass."""
         if not entry.joined:
             entry.joined = True
-            self._entries.append(entry)
+            self.entries.append(entry)
 
     def give(self, pool: Pool[P], table: NameTable[V, P], leases: Sequence[Lease[V, P]]) -> bool:
         """Places for those that have none; False where they must wait for the next pass."""
@@ -112,10 +124,11 @@ class Batch:
         del self.memory.dropped[: self._dropped]
         return Ticket(
             self.columns.finish(self.number),
-            self._entries,
+            self.entries,
             self.dists,
             self.samples,
             self.questions,
             self.touched.written(),
+            self.host_places,
             fallible=self._fallible,
         )

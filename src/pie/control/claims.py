@@ -3,6 +3,7 @@
 from pie.control.addresses import AddressSpace
 from pie.control.batch import Batch
 from pie.control.leases import Absence, PageLease
+from pie.control.queue import CommandQueue
 from pie.core.ids import PhysicalPage
 
 
@@ -45,16 +46,16 @@ class Claims:
             raise lease.unusable()
         self.fresh[lease] = None
 
-    def lack(self) -> bool:
+    def lack(self, queue: CommandQueue) -> bool:
         """Whether the command must wait for pages. Raises `OutOfResources` where waiting does not help."""
         count = len(self.fresh) + len(self.moved)
-        return bool(count) and self._batch.memory.lacks_pages(count, self._batch.now)
+        return bool(count) and self._batch.pressure.lacks(self._batch, queue, count)
 
-    def settle(self, space: AddressSpace) -> bool:
+    def settle(self, queue: CommandQueue) -> bool:
         """Gives the pages; False where they must wait for the next pass."""
-        if self.lack():
+        if self.lack(queue):
             return False
-        self.give(space)
+        self.give(queue.space)
         return True
 
     def give(self, space: AddressSpace) -> None:

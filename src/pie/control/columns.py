@@ -15,6 +15,8 @@ class Columns:
     __slots__ = tuple(TYPES)
 
     def __init__(self) -> None:
+        self.swap_outs: list[int] = []
+        self.swap_ins: list[int] = []
         self.fresh_pages: list[int] = []
         self.copies: list[int] = []
         self.page_masks: list[int] = []

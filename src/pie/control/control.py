@@ -67,7 +67,7 @@ class Control:
         return ControlStatistics(sessions=len(self._sessions), models=models)
 
     def check_integrity(self) -> None:
-        """Raises `InternalError` unless, for each model, free + held + swapped is the total and every
+        """Raises `InternalError` unless, for each model, free + held is the total and every
         lease's place is counted exactly."""
         for lane in self._lanes.values():
             lane.memory.check_integrity()

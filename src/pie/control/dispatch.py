@@ -56,6 +56,7 @@ class Dispatcher:
             self._settle(ticket)
             self._refuse(ticket, error, now)
             self._memory.lose(ticket.written, now)
+            self._memory.lose_swapped(ticket.host_places, now)
         self._memory.settle()
         self._planner.driver_free(now)
         self.traffic.failed_passes += len(tickets)

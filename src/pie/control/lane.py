@@ -70,6 +70,7 @@ class Lane:
     def open_queue(self, name: QueueId, space: AddressSpace, account: Account) -> CommandQueue:
         queue = CommandQueue(name, space, account)
         self._queues[queue] = None
+        space.queues.append(queue)
         return queue
 
     def reset_queue(self, queue: CommandQueue) -> None:
@@ -91,6 +92,7 @@ class Lane:
         """Nothing of this queue is answered any more."""
         queue.closed = True
         self.planner.drop(queue, Cancelled("the program has ended"), self._clock.now())
+        queue.space.queues.remove(queue)
         del self._queues[queue]
 
     def close_space(self, space: AddressSpace) -> None:
@@ -115,7 +117,7 @@ class Lane:
     def statistics(self) -> ModelStatistics:
         traffic = self._dispatcher.traffic
         return ModelStatistics(
-            pages=_statistics(self.memory.pages),
+            pages=_statistics(self.memory.pages, self.memory.host.held),
             embs=_statistics(self.memory.embs),
             slots=_statistics(self.memory.slots),
             matchers=_statistics(self.memory.matchers),
@@ -218,5 +220,5 @@ class Lane:
                 _log.exception("a completion of queue %s raised", outcome.queue.name)
 
 
-def _statistics(pool: Pool[Any]) -> PoolStatistics:
-    return PoolStatistics(pool.total, len(pool.free), pool.held, pool.swapped)
+def _statistics(pool: Pool[Any], swapped: int = 0) -> PoolStatistics:
+    return PoolStatistics(pool.total, len(pool.free), pool.held, swapped)

@@ -5,6 +5,7 @@ from typing import Generic, Literal, Protocol, TypeGuard, TypeVar
 
 from pie.core.errors import InvalidArgument, PieError, Unavailable, UnknownId
 from pie.core.ids import (
+    HostPlace,
     PhysicalEmb,
     PhysicalMatcher,
     PhysicalPage,
@@ -26,6 +27,7 @@ class Absence(Enum):
 
     EMPTY = "nothing was written yet; memory is found at the first use"
     LOST = "the contents went with a failed pass or a dead driver"
+    SWAPPED = "the contents wait in host memory: its program is suspended"
     FREED = "its queue has reached the command that frees it"
 
 
@@ -47,18 +49,26 @@ class Lease(Generic[V, P]):
     Swapping moves a lease between `physical` and other tiers without its commands noticing.
     """
 
-    __slots__ = ("absence", "name", "noun", "origin", "physical")
+    __slots__ = ("absence", "host", "name", "noun", "origin", "physical")
 
     def __init__(self, noun: str, name: V) -> None:
         self.noun = noun
         self.name = name
         self.physical: P | None = None
         self.absence = Absence.EMPTY
+        self.host: HostPlace | None = None
+        """Where the contents wait while the program is suspended."""
         self.origin: Origin | None = None
         """Somebody else's: it can be read but not written."""
 
+    @property
+    def is_empty(self) -> bool:
+        """It has no contents anywhere."""
+        return self.physical is None and self.host is None
+
     def vanish(self, absence: Absence) -> None:
         self.physical = None
+        self.host = None
         self.absence = absence
 
     def unreadable(self) -> PieError:

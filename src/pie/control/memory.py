@@ -1,6 +1,7 @@
 """The physical memory of one model: who holds what, and what happens when it goes away."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from pie.control.addresses import AddressSpace, NameTable
@@ -10,7 +11,7 @@ from pie.control.sampled import Sampled
 from pie.control.shelf import GrammarShelf
 from pie.core.driver import DriverSpec
 from pie.core.errors import InternalError
-from pie.core.ids import PhysicalEmb, PhysicalMatcher, PhysicalPage, PhysicalSlot
+from pie.core.ids import HostPlace, PhysicalEmb, PhysicalMatcher, PhysicalPage, PhysicalSlot
 
 
 def _nothing(count: int, now: float) -> None:
@@ -31,24 +32,85 @@ class Memory:
             "slots": self.slots,
             "matchers": self.matchers,
         }
+        self.host = Pool("host page", [HostPlace(i) for i in range(spec.host_pages)])
+        """Where pages of suspended programs wait."""
         self.shelf = GrammarShelf(spec.grammars)
         self.dropped: list[PhysicalMatcher] = []
         """Needed no more; the driver is told with the next pass."""
         self.sampled: dict[PhysicalSlot, Sampled] = {}
         """What was last put into each slot."""
         self.spaces: dict[AddressSpace, None] = {}
+        self._spaces_made = 0
         self.evict: Callable[[int, float], None] = _nothing
         """Gives up so many pages that nobody is promised any more, if there are."""
 
     def lacks_pages(self, count: int, now: float) -> bool:
         """Whether a command that needs `count` pages must wait for the next pass.
 
-        Raises `OutOfResources` where waiting would not help.
+        Raises `OutOfResources` where only others could help, by giving theirs up.
         """
-        pages = self.pages
-        if count > len(pages.free) + len(pages.parked):
-            self.evict(count - len(pages.free) - len(pages.parked), now)
-        return pages.lacks(count)
+        if count > self.obtainable_pages:
+            self.evict(count - self.obtainable_pages, now)
+        return self.pages.lacks(count)
+
+    @property
+    def obtainable_pages(self) -> int:
+        """Free ones, and those that are when the pass under construction has been built."""
+        return len(self.pages.free) + len(self.pages.parked)
+
+    def add(self, space: AddressSpace) -> None:
+        """A program's names; it is younger than all that are there."""
+        self._spaces_made += 1
+        space.number = self._spaces_made
+        self.spaces[space] = None
+
+    def movable(self, space: AddressSpace) -> dict[PhysicalPage, list[PageLease]]:
+        """Pages that nobody but the named leases of one program holds."""
+        found: dict[PhysicalPage, list[PageLease]] = {}
+        for lease in space.pages.leases.values():
+            if lease.physical is not None and lease.origin is None:
+                found.setdefault(lease.physical, []).append(lease)
+        refs = self.pages.refs
+        return {page: leases for page, leases in found.items() if refs[page] == len(leases)}
+
+    def swap_out(self, space: AddressSpace, now: float) -> list[int]:
+        """Gives up the program's pages, as far as host memory has room: rows for the driver. The pages are
+        free when the pass under construction has been built."""
+        rows: list[int] = []
+        for page, leases in islice(self.movable(space).items(), len(self.host.free)):
+            place = self.host.take()
+            for lease in leases:
+                self.pages.release(page)
+                lease.vanish(Absence.SWAPPED)
+                lease.host = place
+            for _ in leases[1:]:
+                self.host.share(place)
+            space.pages.held.change(-len(leases), now)
+            rows += (page, place)
+        return rows
+
+    def swapped(self, space: AddressSpace) -> dict[HostPlace, list[PageLease]]:
+        """What waits in host memory, and the leases that stand for it."""
+        found: dict[HostPlace, list[PageLease]] = {}
+        for lease in space.pages.living():
+            if lease.host is not None:
+                found.setdefault(lease.host, []).append(lease)
+        return found
+
+    def swap_in(self, space: AddressSpace, now: float) -> list[int]:
+        """Brings everything back: rows for the driver. There are pages enough for `swapped`."""
+        rows: list[int] = []
+        for place, leases in self.swapped(space).items():
+            page = self.pages.take()
+            for lease in leases:
+                self.host.release(place)
+                lease.vanish(Absence.EMPTY)
+                lease.physical = page
+            for _ in leases[1:]:
+                self.pages.share(page)
+            space.pages.held.change(len(leases), now)
+            rows += (place, page)
+        return rows
 
     def give_page(self, space: AddressSpace, lease: PageLease, now: float) -> PhysicalPage:
         """A page of its own for a lease without one. `pages.lacks` was asked before."""
@@ -110,25 +172,35 @@ class Memory:
                     space, kind, [lease for lease in living if lease.physical in places], Absence.LOST, now
                 )
 
+    def lose_swapped(self, places: set[HostPlace], now: float) -> None:
+        """The pass that should have brought them to host memory has failed."""
+        for space in self.spaces:
+            lost = [lease for lease in space.pages.living() if lease.host in places]
+            self._drop(space, "pages", lost, Absence.LOST, now)
+
     def lose_all(self, now: float) -> None:
         self.shelf.clear()
         for space in self.spaces:
             for kind, table in space.tables.items():
-                held = [lease for lease in table.living() if lease.physical is not None]
+                held = [lease for lease in table.living() if not lease.is_empty]
                 self._drop(space, kind, held, Absence.LOST, now)
 
     def settle(self) -> None:
         for pool in self.pools.values():
             pool.settle()
+        self.host.settle()
 
     def check_integrity(self) -> None:
-        """Raises `InternalError` unless free + held + swapped is the total, and leases and pools agree."""
+        """Raises `InternalError` unless free + held is the total, on the device and in host memory, and leases
+        and pools agree."""
         for kind, pool in self.pools.items():
             living = [lease for space in self.spaces for lease in space.tables[kind].living()]
             held = [lease.physical for lease in living if lease.physical is not None]
             pool.check_integrity(held)
             if sum(space.tables[kind].held.held for space in self.spaces) != len(held):
                 raise InternalError(f"the meters of the programs do not add up to the {kind} they hold")
+        pages = [lease for space in self.spaces for lease in space.pages.living()]
+        self.host.check_integrity(lease.host for lease in pages if lease.host is not None)
 
     def _drop(
         self,
@@ -145,5 +217,7 @@ class Memory:
                 count += 1
                 if kind == "matchers":
                     self.dropped.append(lease.physical)
+            if lease.host is not None:
+                self.host.release(lease.host)
             lease.vanish(absence)
         space.tables[kind].held.change(-count, now)

@@ -10,6 +10,7 @@ from pie.control.claims import Claims
 from pie.control.columns import Columns
 from pie.control.leases import Absence, EmbLease, all_held
 from pie.control.matchers import look, may_look
+from pie.control.queue import CommandQueue
 from pie.control.ticket import DistTicket, Entry
 from pie.control.work import DistWork, EmbedWork, ForwardWork
 from pie.core.ids import PhysicalEmb, PhysicalPage
@@ -81,7 +82,7 @@ def place_forward(batch: Batch, entry: Entry, work: ForwardWork) -> bool:
         raise next(lease for lease in inputs if lease.physical is None).unreadable()
     if not (touched.embs_produced.isdisjoint(distinct) and _may_output(batch, work)):
         return False
-    pages = find_pages(batch, entry.queue.space, work)
+    pages = find_pages(batch, entry.queue, work)
     if pages is None:
         return False
     touched.pages_read.update(pages)
@@ -107,7 +108,7 @@ def _may_output(batch: Batch, work: ForwardWork) -> bool:
     return True
 
 
-def find_pages(batch: Batch, space: AddressSpace, work: ForwardWork) -> list[PhysicalPage] | None:
+def find_pages(batch: Batch, queue: CommandQueue, work: ForwardWork) -> list[PhysicalPage] | None:
     """All memory a forward needs. The pages it reads, or None where it must wait for the next pass."""
     claims = Claims(batch)
     for lease in work.writes:
@@ -119,10 +120,10 @@ def find_pages(batch: Batch, space: AddressSpace, work: ForwardWork) -> list[Phy
         return None
     if None in distinct:
         _claim_reads(work, claims)
-    if claims.lack() or not batch.give(batch.memory.embs, space.embs, work.outputs):
+    if claims.lack(queue) or not batch.give(batch.memory.embs, queue.space.embs, work.outputs):
         return None
     if claims.fresh or claims.moved:
-        claims.give(space)
+        claims.give(queue.space)
         places = [lease.physical for lease in work.reads]
         distinct = set(places)
     return places if all_held(places, distinct) else [page for page in places if page is not None]

@@ -15,7 +15,7 @@ def place_copy(batch: Batch, entry: Entry, work: CopyWork) -> bool:
     for src, dst in zip(work.src, work.dst, strict=True):
         if not (claims.copy_from(src) and claims.copy_to(dst)):
             return False
-    if not claims.settle(entry.queue.space):
+    if not claims.settle(entry.queue):
         return False
     copies = batch.columns.copies
     for src, dst, span in zip(work.src, work.dst, work.spans, strict=True):
@@ -27,7 +27,7 @@ def place_copy(batch: Batch, entry: Entry, work: CopyWork) -> bool:
 
 def place_mask(batch: Batch, entry: Entry, work: MaskWork) -> bool:
     claims = Claims(batch)
-    if not (claims.copy_to(work.page) and claims.settle(entry.queue.space)):
+    if not (claims.copy_to(work.page) and claims.settle(entry.queue)):
         return False
     page = work.page.physical
     if page is not None:

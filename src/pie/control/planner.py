@@ -16,6 +16,7 @@ from pie.control.mistakes import mistake
 from pie.control.outcomes import AnyOutcome, Outcome
 from pie.control.pace import Comebacks, Pace
 from pie.control.placing import PLACERS
+from pie.control.pressure import Pressure
 from pie.control.policies import Outlook, make_policy
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
@@ -34,6 +35,7 @@ class Planner:
         self.outcomes: deque[AnyOutcome] = deque()
         self.waiting: dict[CommandQueue, None] = {}
         """Queues whose first command is for the driver; who waits longest comes first."""
+        self.pressure = Pressure(memory, settings, self.in_flight, self._put_to_sleep)
         self.pace = Pace()
         self._comebacks = Comebacks()
         self._errands: list[CommandQueue] = []
@@ -55,7 +57,8 @@ class Planner:
     @property
     def at_rest(self) -> bool:
         """Nothing to send, to execute or to deliver."""
-        return not (self.waiting or self.outcomes or self._errands)
+        pressure = self.pressure
+        return not (self.waiting or self.outcomes or self._errands or pressure.starved or pressure.asleep)
 
     def begin(self, queue: CommandQueue, work: Work, now: float) -> None:
         """The first command of a queue in which nothing waits. More are appended to the queue itself."""
@@ -63,27 +66,42 @@ class Planner:
         if queue in self._awaited:
             self._comebacks.back(now)
             self._came_back += 1
-        if isinstance(work, Bookkeeping):
-            self._errands.append(queue)
-        else:
-            self._enlist(queue, now)
+        self._line_up(queue, now)
 
     def plan(self, now: float, runnable: int) -> Ticket | float | None:
         """A pass to send, the moment to ask again, or None. `runnable`: programs that can run just now."""
         if self._errands:
             self.run_errands(now)
-        if not self.waiting or len(self.in_flight) >= self._most_passes:
+        if len(self.in_flight) >= self._most_passes:
+            return None
+        pressure = self.pressure
+        if pressure.starved or pressure.asleep:
+            return self._plan_under_pressure(now)
+        if not self.waiting:
             return None
         when = self._policy.send_at(self._outlook(now, runnable))
         if when > now:
             return when if when < math.inf else None
         return self._build(now)
 
+    def _plan_under_pressure(self, now: float) -> Ticket | float | None:
+        """Nobody is waited for: who comes next is likely to need what is not there."""
+        for queue in self.pressure.hopeless(now):
+            self.poison(queue, self.pressure.too_little(), now)
+        for queue in self.pressure.fed(now):
+            self._enlist(queue, now)
+        ticket = self._build(now)
+        if ticket is not None or self.in_flight:
+            return ticket
+        return now + self.pressure.retry_seconds
+
     def run_errands(self, now: float) -> None:
         """Executes what stands at the head of queues and needs no driver."""
         errands, self._errands = self._errands, []
         for queue in errands:
-            if queue.work and queue not in self.waiting:
+            if queue.space.suspended:
+                self._line_up(queue, now)
+            elif queue.work and queue not in self.waiting:
                 self._run_head(queue, now)
         self._memory.settle()
 
@@ -124,6 +142,7 @@ class Planner:
             elif isinstance(work, Asking) and work.completion is not None:
                 self.outcomes.append(Outcome(queue, work.completion, None, error))
         self.waiting.pop(queue, None)
+        self.pressure.forget(queue)
         self._awaited.discard(queue)
 
     def fail_run(self, queue: CommandQueue, run: DecodeWork, error: PieError) -> None:
@@ -135,6 +154,18 @@ class Planner:
         self.fail_run(queue, run, error)
         self._memory.free(queue.space, "slots", (run.slot,), now)
 
+    def _line_up(self, queue: CommandQueue, now: float) -> None:
+        """By its first command. The queue of a suspended program sleeps."""
+        if not queue.work:
+            return
+        if queue.space.suspended:
+            self._awaited.discard(queue)
+            self.pressure.asleep.setdefault(queue, now)
+        elif isinstance(queue.work[0], Bookkeeping):
+            self._errands.append(queue)
+        else:
+            self._enlist(queue, now)
+
     def _enlist(self, queue: CommandQueue, now: float) -> None:
         queue.since = now
         self.waiting.pop(queue, None)
@@ -145,7 +176,10 @@ class Planner:
         last = self.in_flight[-1] if self.in_flight else None
         absent = 0
         if last is not None:
-            absent = sum(not (queue in self.waiting or queue.closed) for queue in set(last.asks()))
+            absent = sum(
+                not (queue in self.waiting or queue.closed or queue.space.suspended)
+                for queue in set(last.asks())
+            )
         return Outlook(
             now,
             len(self.waiting),
@@ -165,13 +199,18 @@ class Planner:
 
     def _build(self, now: float) -> Ticket | None:
         """A batch stays empty only when it has freed or poisoned something, so this ends."""
-        while self.waiting:
+        while self.waiting or self.pressure.asleep:
             number = self._number + 1
-            batch = Batch(self._memory, self._settings, self._spec, PLACERS, number, now)
+            batch = Batch(self._memory, self.pressure, self._settings, self._spec, PLACERS, number, now)
             self._fill(batch, now)
+            woken = self.pressure.bring_back(batch) if self.pressure.asleep else []
             self._memory.settle()
-            if len(batch):
+            for queue in woken:
+                self._line_up(queue, now)
+            if len(batch) or batch.swaps:
                 return self._send(batch)
+            if not (self.waiting or woken):
+                return None
         return None
 
     def _fill(self, batch: Batch, now: float) -> None:
@@ -179,12 +218,19 @@ class Planner:
         for queue in sorted(self.waiting, key=lambda queue: queue.turn(patience)):
             if len(batch) == most:
                 break
+            if queue.space.suspended:
+                continue
             entry = Entry(queue, queue.epoch)
             self._take_prefix(batch, entry, now)
-            if not queue.work:
+            if not queue.work or queue in self.pressure.starved:
                 self.waiting.pop(queue, None)
             elif entry.joined:
                 self._enlist(queue, now)
+
+    def _put_to_sleep(self, queue: CommandQueue) -> None:
+        """Its program is suspended."""
+        self.waiting.pop(queue, None)
+        self._awaited.discard(queue)
 
     def _send(self, batch: Batch) -> Ticket:
         self._number += 1
@@ -194,6 +240,8 @@ class Planner:
         ticket.seconds = self.pace.expected(ticket.work)
         if not self.in_flight:
             self._busy_since = batch.now
+        if ticket.entries:
+            self.pressure.last_pass = batch.now
         for entry in ticket.entries:
             entry.queue.last_pass = self._number
             entry.queue.skipped = 0

@@ -19,7 +19,6 @@ class Pool(Generic[P]):
         """`ids` are the numbers from 0 on, in order."""
         self.noun = noun
         self.total = len(ids)
-        self.swapped = 0
         self._ids = tuple(ids)
         self.reset()
 
@@ -31,7 +30,7 @@ class Pool(Generic[P]):
 
     @property
     def held(self) -> int:
-        return self.total - self.swapped - len(self.free) - len(self.parked)
+        return self.total - len(self.free) - len(self.parked)
 
     def take(self) -> P:
         """One free id, held once. The caller has asked `lacks` before."""
@@ -87,5 +86,5 @@ class Pool(Generic[P]):
         idle = self.free + self.parked
         if len(set(idle)) != len(idle) or not expected.keys().isdisjoint(idle):
             raise InternalError(f"some {self.noun}s are free twice, or free and held")
-        if len(idle) + len(expected) + self.swapped != self.total:
-            raise InternalError(f"{self.noun}s: free + held + swapped is not the total of {self.total}")
+        if len(idle) + len(expected) != self.total:
+            raise InternalError(f"{self.noun}s: free + held is not the total of {self.total}")

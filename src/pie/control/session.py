@@ -180,7 +180,7 @@ class Session:
                 self._settings.max_names, self._tenant, self.pages
             )
             space.pages.held.change(0, self._clock.now())
-            lane.memory.spaces[space] = None
+            lane.memory.add(space)
         return space
 
     def _too_much(self) -> LimitExceeded:

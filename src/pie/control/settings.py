@@ -30,6 +30,11 @@ class ControlSettings:
     patience: int = 16
     """Passes after which a queue that was left out goes before higher priorities."""
 
+    idle_ms: float = 50.0
+    """A program that has asked for nothing for so long may be suspended for any other, when pages run out."""
+    starve_seconds: float = 60.0
+    """How long a command waits for pages while nobody else gets on either; then it fails."""
+
     max_queues: int = 256
     """Of one program."""
     max_names: int = 1 << 16

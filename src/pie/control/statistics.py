@@ -8,7 +8,8 @@ class PoolStatistics:
     total: int
     free: int
     held: int
-    swapped: int
+    swapped: int = 0
+    """In host memory; not among those held."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pie.control.queue import CommandQueue
 from pie.control.sampled import Sampled
 from pie.control.work import DecodeWork
 from pie.core.commands import Completion
+from pie.core.ids import HostPlace
 from pie.core.passes import Pass, PassResult
 
 
@@ -64,6 +65,8 @@ class Ticket:
     questions: list[Question]
     written: Mapping[Kind, set[Any]] = field(default_factory=dict)
     """Places whose contents are unknown when the pass fails."""
+    host_places: set[HostPlace] = field(default_factory=set)
+    """The same in host memory."""
     fallible: Fallibles = field(default_factory=dict)
     refused: dict[CommandQueue, Refusal] = field(default_factory=dict)
     """Queues of which a command has failed alone."""

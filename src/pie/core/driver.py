@@ -25,6 +25,8 @@ class DriverSpec:
     grammars: int = 0
     adapters: tuple[str, ...] = ()
     """Names of the LoRA adapters that are loaded."""
+    host_pages: int = 0
+    """Pages that can be kept in host memory while programs are suspended."""
     page_bytes: int = 0
     """Memory of one key-value page."""
 

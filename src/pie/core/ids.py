@@ -16,3 +16,6 @@ VirtualSlot = NewType("VirtualSlot", int)
 VirtualMatcher = NewType("VirtualMatcher", int)
 PhysicalSlot = NewType("PhysicalSlot", int)
 PhysicalMatcher = NewType("PhysicalMatcher", int)
+
+HostPlace = NewType("HostPlace", int)
+"""Room for one page in host memory."""

@@ -4,7 +4,8 @@ All numbers are flat `array` columns (int32, unless it is said otherwise), so th
 as raw buffers; texts are lists of `str`. Ragged things use offsets: row i of `x` is
 `x[x_starts[i] : x_starts[i + 1]]`.
 
-The driver executes the parts in this order: fresh pages, copies (one after the other), page masks, embeds
+The driver executes the parts in this order: pages that leave for the host and those that come back, fresh
+pages, copies (one after the other), page masks, embeds
 (of tokens, then of what token slots held before the pass), forwards (all segments as one flat batch), then
 distributions, scores and samples.
 """
@@ -52,6 +53,11 @@ class Pass:
     """Filled by the planner, then only read."""
 
     number: int
+
+    swap_outs: "array[int]" = field(default_factory=ints)
+    """Rows of two: page, and the place in host memory that takes all of it."""
+    swap_ins: "array[int]" = field(default_factory=ints)
+    """Rows of two: place in host memory, and the page that becomes what it holds. After all `swap_outs`."""
 
     fresh_pages: "array[int]" = field(default_factory=ints)
     """Pages with a new owner: all their tokens count as not written, and can be seen once they are."""

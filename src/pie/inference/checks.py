@@ -31,6 +31,7 @@ def find_fault(work: Columns, spec: DriverSpec, contents: Contents) -> str:
 
 def faults(work: Columns, spec: DriverSpec, contents: Contents) -> Iterator[str]:
     yield from shape_faults(work)
+    yield from swap_faults(work, spec)
     yield from page_faults(work, spec)
     yield from input_faults(work, spec)
     yield from mask_faults(work)
@@ -66,6 +67,15 @@ def shape_faults(work: Columns) -> Iterator[str]:
     )
     yield from ragged("seen_tokens", work.seen_tokens, work.seen_token_starts, len(work.sample_embs))
     yield from ragged("seen_slots", work.seen_slots, work.seen_slot_starts, len(work.sample_embs))
+
+
+def swap_faults(work: Columns, spec: DriverSpec) -> Iterator[str]:
+    for name, pages, places in (
+        ("swap_outs", work.swap_outs[:, 0], work.swap_outs[:, 1]),
+        ("swap_ins", work.swap_ins[:, 1], work.swap_ins[:, 0]),
+    ):
+        yield from outside(f"{name}: pages", pages, spec.pages)
+        yield from outside(f"{name}: places", places, spec.host_pages)
 
 
 def page_faults(work: Columns, spec: DriverSpec) -> Iterator[str]:

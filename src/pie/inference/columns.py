@@ -18,6 +18,8 @@ Doubles = NDArray[np.float64]
 class Columns:
     """Rows of fixed width are two-dimensional; the others are flat."""
 
+    swap_outs: Ints
+    swap_ins: Ints
     fresh_pages: Ints
     copies: Ints
     page_masks: Ints
@@ -61,7 +63,7 @@ class Columns:
         return len(self.input_starts) - 1
 
 
-WIDTHS = {"copies": 5, "page_masks": 2, "outputs": 2, "adapted": 2, "sample_numbers": 6}
+WIDTHS = {"swap_outs": 2, "swap_ins": 2, "copies": 5, "page_masks": 2, "outputs": 2, "adapted": 2, "sample_numbers": 6}
 NAMES = tuple(Columns.__dataclass_fields__)
 
 

@@ -20,6 +20,8 @@ from pie.inference.handlers.distribution import NotFinite
 from pie.inference.handlers.embed import embed_slots, embed_tokens
 from pie.inference.handlers.forward import Forward
 from pie.inference.handlers.fresh import clear_fresh_pages
+from pie.inference.handlers.swap import swap_pages
+from pie.inference.host_storage import HostStorage
 from pie.inference.handlers.mask import mask_pages
 from pie.inference.handlers.matchers import masked_distributions
 from pie.inference.handlers.sample import Samples
@@ -55,6 +57,7 @@ class TorchExecutor:
         self._slots = SlotStorage(settings.slots)
         self.engine = engine = Opener(model, config, settings, cache, progress or NoProgress()).open()
         self._model, self._pages = engine.model, engine.pages
+        self._host = HostStorage()
         lora = open_lora(config, settings)
         self._forward = Forward(self._model, Rotary(config), engine.attention, self._pages, self._embs, lora)
         self._matchers = open_matchers(model, config)
@@ -84,6 +87,7 @@ class TorchExecutor:
             return failed(work, started, f"the driver failed: {type(error).__name__}: {error}")
 
     def _run(self, work: Columns, faults: list[RowFault]) -> dict[str, Any]:
+        swap_pages(work, self._pages, self._host)
         clear_fresh_pages(work, self._pages)
         copy_tokens(work, self._pages)
         mask_pages(work, self._pages)
@@ -129,6 +133,7 @@ def make_spec(config: ModelConfig, settings: InferenceSettings, engine: Engine) 
         precision=engine.precision,
         device=settings.device,
         adapters=tuple(name for name, _ in settings.adapters),
+        host_pages=settings.host_pages,
         page_bytes=engine.pages.page_bytes,
     )
 

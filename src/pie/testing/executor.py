@@ -43,6 +43,8 @@ class FakeExecutor:
     def clear(self) -> None:
         """As after a restart."""
         self.pages = [FakePage(self._spec.page_size) for _ in range(self._spec.pages)]
+        self.host: dict[int, FakePage] = {}
+        """What is kept at places in host memory."""
         self.slots: dict[int, tuple[int, int]] = {}
         """Value and position of each written embedding slot."""
         self.tokens: dict[int, int] = {}
@@ -65,6 +67,10 @@ class FakeExecutor:
             return PassResult(work.number, 0.0, error=f"{type(error).__name__}: {error}")
 
     def _prepare(self, work: Pass) -> None:
+        for page, place in _rows(work.swap_outs, 2):
+            self.host[place] = self.pages[page].duplicate()
+        for place, page in _rows(work.swap_ins, 2):
+            self.pages[page] = self.host.pop(place)
         for page in work.fresh_pages:
             self.pages[page].clear()
         for source, src_offset, target, dst_offset, length in _rows(work.copies, 5):

@@ -35,6 +35,11 @@ class FakePage:
                 self.tokens[dst_offset + i] = token
         self.show(self.visible & ~(((1 << length) - 1) << dst_offset) | bits << dst_offset)
 
+    def duplicate(self) -> "FakePage":
+        other = FakePage(self.size)
+        other.copy_from(self, 0, 0, self.size)
+        return other
+
     def seen(self) -> list[tuple[int, FakeToken]]:
         """Offsets and tokens that can be seen."""
         return [(offset, token) for offset, token in self.tokens.items() if self.visible >> offset & 1]

@@ -14,6 +14,7 @@ def fake_spec(
     slots: int = 64,
     matchers: int = 64,
     grammars: int = 4,
+    host_pages: int = 0,
 ) -> DriverSpec:
     return DriverSpec(
         page_size=page_size,
@@ -27,6 +28,7 @@ def fake_spec(
         precision="none",
         device="fake",
         adapters=adapters,
+        host_pages=host_pages,
         page_bytes=1000,
     )
 

@@ -1,0 +1,187 @@
+"""When pages run out: who is suspended, who waits, and who comes back first.
+
+Programs are ranked by priority, then age. Whoever needs pages takes them from programs of lower rank, and
+from any that has asked for nothing for a while (it waits for a tool, or for a message); their pages move to
+host memory, and their commands sleep. So the oldest program of the highest priority always goes on, and with
+it, in the end, everybody. A program comes back when it has commands and its pages fit.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from pie.control.addresses import AddressSpace
+from pie.control.memory import Memory
+from pie.control.queue import CommandQueue
+from pie.control.settings import ControlSettings
+from pie.control.ticket import Ticket
+from pie.core.errors import OutOfResources
+
+if TYPE_CHECKING:
+    from pie.control.batch import Batch
+
+Rank = tuple[int, int]
+"""Of a program: higher goes first."""
+
+
+class Pressure:
+    """On the pages of one model."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        settings: ControlSettings,
+        in_flight: Iterable[Ticket],
+        put_to_sleep: Callable[[CommandQueue], None],
+    ) -> None:
+        """`put_to_sleep` is told of every queue of a program that is suspended."""
+        self.asleep: dict[CommandQueue, float] = {}
+        """Queues of suspended programs in which something waits, and since when."""
+        self.starved: dict[CommandQueue, float] = {}
+        """Queues that need pages which nobody has to give up, and since when."""
+        self.suspensions = 0
+        """How often a program was suspended."""
+        self._memory = memory
+        self._settings = settings
+        self._in_flight = in_flight
+        self._put_to_sleep = put_to_sleep
+        self._retrying: dict[CommandQueue, float] = {}
+        """Starved ones that try again, and since when they have waited."""
+        self.last_pass = 0.0
+        """When programs last had a part in a pass."""
+        self._free = 0
+        """Pages that were free when somebody starved, and when that was."""
+        self._tried = 0.0
+
+    # --- taking -----------------------------------------------------------------------------------------
+
+    def lacks(self, batch: "Batch", queue: CommandQueue, count: int) -> bool:
+        """Whether a command of `queue` must wait for `count` pages. Raises `OutOfResources` where waiting
+        would not help."""
+        memory = self._memory
+        try:
+            return memory.lacks_pages(count, batch.now)
+        except OutOfResources:
+            if not memory.host.total or count > memory.pages.total:
+                raise
+            if not self._make_room(batch, queue.space, count):
+                self._starve(batch, queue)
+            return True
+
+    def _make_room(self, batch: "Batch", space: AddressSpace, count: int) -> bool:
+        """Suspends programs until so many pages are obtainable."""
+        memory = self._memory
+        for victim in self._victims(batch, space):
+            if memory.obtainable_pages >= count or not memory.host.free:
+                break
+            self._suspend(batch, victim)
+        return memory.obtainable_pages >= count
+
+    def _victims(self, batch: "Batch", space: AddressSpace) -> list[AddressSpace]:
+        """Whose pages may be taken for `space`; those that will miss them least come first."""
+        mine = rank(space)
+        taking_part = {entry.queue.space for entry in batch.entries}
+        busy = {entry.queue.space for ticket in self._in_flight for entry in ticket.entries}
+        found = []
+        for other in self._memory.spaces:
+            if other is space or other.suspended or other in taking_part or not other.queues:
+                continue
+            idle = other not in busy and self._is_idle(other, batch.now)
+            if (idle or rank(other) < mine) and self._memory.movable(other):
+                found.append((not idle, rank(other), other.number, other))
+        return [entry[-1] for entry in sorted(found)]
+
+    def _is_idle(self, space: AddressSpace, now: float) -> bool:
+        seconds = self._settings.idle_ms / 1000
+        return all(not queue.work and now - queue.since >= seconds for queue in space.queues)
+
+    def _suspend(self, batch: "Batch", space: AddressSpace) -> None:
+        rows = self._memory.swap_out(space, batch.now)
+        batch.columns.swap_outs += rows
+        batch.host_places.update(rows[1::2])
+        space.suspended = True
+        self.suspensions += 1
+        for queue in space.queues:
+            self._put_to_sleep(queue)
+            if queue.work:
+                self.asleep[queue] = batch.now
+            self.starved.pop(queue, None)
+
+    def _starve(self, batch: "Batch", queue: CommandQueue) -> None:
+        """Waits for pages of those who go first. Raises `OutOfResources` where there are none to wait for."""
+        memory, now = self._memory, batch.now
+        since = self._retrying.get(queue, now)
+        others = [other for other in memory.spaces if other.queues and other is not queue.space]
+        if not (others and memory.host.free) or self._too_long(since, now):
+            raise self.too_little()
+        self.starved[queue] = since
+        self._free = len(memory.pages.free)
+        self._tried = now
+
+    def too_little(self) -> OutOfResources:
+        pages, host = self._memory.pages, self._memory.host
+        return OutOfResources(
+            f"not enough pages: {len(pages.free)} of {pages.total} are free, and {len(host.free)} of "
+            f"{host.total} places in host memory: free some, run fewer programs at once, or start the server "
+            "with more (--pages, --host-pages)"
+        )
+
+    # --- giving back ------------------------------------------------------------------------------------
+
+    @property
+    def retry_seconds(self) -> float:
+        """When nothing happens, the time after which somebody may have become idle."""
+        return self._settings.idle_ms / 1000
+
+    def fed(self, now: float) -> list[CommandQueue]:
+        """Starved queues that may try again, those of the highest rank first."""
+        if len(self._memory.pages.free) <= self._free and now - self._tried < self.retry_seconds:
+            return []
+        self._retrying, self.starved = self.starved, {}
+        return sorted(self._retrying, key=lambda queue: rank(queue.space), reverse=True)
+
+    def hopeless(self, now: float) -> list[CommandQueue]:
+        """Queues that have slept for too long."""
+        return [queue for queue, since in self.asleep.items() if self._too_long(since, now)]
+
+    def _too_long(self, since: float, now: float) -> bool:
+        """While others go on, waiting makes sense, and each program's own deadline bounds it."""
+        return now - max(since, self.last_pass) > self._settings.starve_seconds
+
+    def bring_back(self, batch: "Batch") -> list[CommandQueue]:
+        """Wakes suspended programs that have commands, as far as their pages fit. Their queues."""
+        woken: list[CommandQueue] = []
+        spaces = {queue.space: None for queue in self.asleep}
+        for space in sorted(spaces, key=rank, reverse=True):
+            if not self._has_room_for(batch, space):
+                break
+            rows = self._memory.swap_in(space, batch.now)
+            batch.columns.swap_ins += rows
+            batch.touched.pages_changed.update(rows[1::2])
+            space.suspended = False
+            woken += [queue for queue in space.queues if queue in self.asleep]
+        for queue in woken:
+            del self.asleep[queue]
+        return woken
+
+    def _has_room_for(self, batch: "Batch", space: AddressSpace) -> bool:
+        """With a page to go on with, and one for each program of a higher rank: else it were suspended again
+        at once."""
+        memory = self._memory
+        need = len(memory.swapped(space)) + 1
+        active = [other for other in memory.spaces if other.pages.held.held and other is not space]
+        above = sum(rank(other) > rank(space) for other in active)
+        if any(rank(queue.space) > rank(space) for queue in self.starved):
+            return False
+        if len(memory.pages.free) < need + above:
+            self._make_room(batch, space, need + above)
+        return len(memory.pages.free) >= min(need + above, memory.pages.total)
+
+    def forget(self, queue: CommandQueue) -> None:
+        """Nothing waits in it any more."""
+        self.asleep.pop(queue, None)
+        self.starved.pop(queue, None)
+
+
+def rank(space: AddressSpace) -> Rank:
+    priority = max((queue.priority for queue in space.queues), default=0)
+    return priority, -space.number

@@ -1,0 +1,179 @@
+"""More programs than pages: who is suspended, who goes on, and that nobody can tell from the answers."""
+
+from typing import Any
+
+import pytest
+from world import Program, World, page_names
+
+from pie.control import ControlSettings
+from pie.control.settings import Policy
+from pie.core.commands import ExportPages
+from pie.core.errors import OutOfResources
+from pie.testing import fake_spec
+
+STEPS = 30
+PAGES = list(range(9))
+"""What one program needs in the end: 2 + 30 tokens, four a page."""
+
+
+def crowded(pages: int, host_pages: int = 1000, **settings: Any) -> World:
+    spec = fake_spec(pages, embs=400, page_size=4, slots=200, host_pages=host_pages)
+    return World(ControlSettings(**settings), spec, auto=False)
+
+
+class Crowd:
+    """Programs that each decode a run, and end when it has ended."""
+
+    def __init__(self, world: World, count: int) -> None:
+        self.world = world
+        self.running = {str(number): begin(world, number) for number in range(count)}
+        self.tokens: dict[str, object] = {}
+        self.finished: list[str] = []
+
+    def run(self, most: int = 5000) -> None:
+        for _ in range(most):
+            self.world.pump()
+            if not self.running:
+                return
+            self.world.clock.advance(0.5)
+            for event in self.world.recorder.events[len(self.finished) :]:
+                assert event.error is None, event.error
+                self.tokens[event.label] = event.value
+                self.finished.append(event.label)
+                self.running.pop(event.label).session.close()
+        raise AssertionError(f"{list(self.running)} have not ended")
+
+
+def begin(world: World, number: int) -> Program:
+    """Two tokens in the first page, and a run of decoding behind them."""
+    program = world.program(str(number))
+    program.alloc(PAGES, [0, 1])
+    program.embed([5 + number, 6], [0, 1], [0, 1])
+    program.forward([0, 1], [], PAGES[:1], 0, [1])
+    program.decode(2, PAGES, STEPS, program.name)
+    return program
+
+
+def alone(number: int) -> object:
+    world = crowded(100, 0)
+    begin(world, number)
+    world.run()
+    return world.recorder[str(number)].value
+
+
+def suspensions(world: World) -> int:
+    return world.control._lanes["fake"].planner.pressure.suspensions
+
+
+@pytest.mark.parametrize("policy", ["adaptive", "t-only", "k-only", "eager"])
+@pytest.mark.parametrize("demand", [1, 2, 4, 8])
+def test_at_a_multiple_of_the_capacity_all_finish_with_the_tokens_they_give_alone(
+    demand: int, policy: Policy
+) -> None:
+    count = 16
+    world = crowded(count * len(PAGES) // demand, policy=policy)
+    crowd = Crowd(world, count)
+    crowd.run()
+    assert crowd.tokens == {str(number): alone(number) for number in range(count)}
+    assert (suspensions(world) > 0) == (demand > 1)
+    assert world.free_pages == world.spec.pages
+    assert world.control.statistics().models["fake"].pages.swapped == 0
+
+
+def test_the_oldest_program_is_never_suspended() -> None:
+    world = crowded(len(PAGES) + 1)
+    crowd = Crowd(world, 6)
+    crowd.run()
+    assert crowd.finished[0] == "0"
+
+
+def test_a_higher_priority_goes_before_age() -> None:
+    world = crowded(len(PAGES) + 1)
+    crowd = Crowd(world, 4)
+    last = crowd.running["3"]
+    last.session.set_priority(last.queue, 1)
+    crowd.run()
+    assert crowd.finished[0] == "3"
+
+
+def test_without_host_memory_a_program_that_finds_no_page_fails_at_once() -> None:
+    world = crowded(len(PAGES) + 1, host_pages=0)
+    for number in range(3):
+        begin(world, number)
+    world.run()
+    assert isinstance(world.recorder.error("2"), OutOfResources)
+
+
+def test_more_than_there_is_at_all_is_an_error_at_once() -> None:
+    world = crowded(len(PAGES) - 2)
+    begin(world, 0)
+    world.run()
+    assert "free some" in str(world.recorder.error("0"))
+
+
+def test_a_program_that_waits_for_something_else_gives_its_pages_to_younger_ones_and_gets_them_back() -> None:
+    world = crowded(len(PAGES))
+    idle = begin(world, 0)
+    world.run()
+    world.recorder.events.clear()
+    younger = begin(world, 1)
+    world.run()
+    assert world.recorder["1"].value == alone(1)
+    younger.session.close()
+    idle.dist(1, "again")
+    world.run()
+    assert world.recorder["again"].error is None
+    assert suspensions(world) == 1
+
+
+def test_a_program_that_ends_while_it_is_suspended_gives_everything_back() -> None:
+    world = crowded(len(PAGES))
+    idle = begin(world, 0)
+    world.run()
+    begin(world, 1)
+    world.run()
+    assert world.control.statistics().models["fake"].pages.swapped > 0
+    idle.session.close()
+    world.control.check_integrity()
+    assert world.control.statistics().models["fake"].pages.swapped == 0
+
+
+def test_what_was_suspended_is_lost_with_the_driver_and_the_program_is_told() -> None:
+    world = crowded(len(PAGES))
+    idle = begin(world, 0)
+    world.run()
+    begin(world, 1)
+    world.run()
+    world.driver.kill()
+    world.restore()
+    idle.session.reset(idle.queue)
+    idle.dist(1, "lost")
+    world.run()
+    assert "lost" in str(world.recorder.error("lost"))
+
+
+def test_a_pass_that_fails_loses_what_it_was_to_bring_to_host_memory() -> None:
+    world = crowded(len(PAGES))
+    idle = begin(world, 0)
+    world.run()
+    begin(world, 1)
+    world.driver.fail_next("trouble")
+    world.run()
+    idle.synchronize("s")
+    world.run()
+    world.control.check_integrity()
+    for program in (idle,):
+        program.session.close()
+    world.control.check_integrity()
+
+
+def test_a_command_does_not_wait_for_pages_for_ever() -> None:
+    """The others hold what they share with exports, which cannot be moved, and never end."""
+    world = crowded(len(PAGES), starve_seconds=5.0)
+    first = begin(world, 0)
+    world.run()
+    first.submit(ExportPages(page_names(PAGES[:8]), "kept", None, 0, b""))
+    world.run()
+    begin(world, 1)
+    world.run()
+    assert isinstance(world.recorder.error("1"), OutOfResources)
