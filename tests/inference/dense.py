@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from greedy_programs import Node, dense_logprobs, expand
-from transformers import LlamaForCausalLM
+from transformers import AutoModelForCausalLM
 
 from pie.core.passes import Pass
 
@@ -21,7 +21,7 @@ Slot = tuple[int, int]
 class DenseReference:
     """Follows passes; `logprobs` gives the full distribution at an embedding slot."""
 
-    model: LlamaForCausalLM
+    model: torch.nn.Module
     page_size: int
     nodes: list[Node] = field(default_factory=list)
     pages: dict[Slot, int] = field(default_factory=dict)
@@ -120,5 +120,5 @@ def row_of(values: Sequence[int], starts: Sequence[int], row: int) -> Sequence[i
 
 
 def load_reference(folder: Path, page_size: int, gguf_file: str | None = None) -> DenseReference:
-    model = LlamaForCausalLM.from_pretrained(folder, gguf_file=gguf_file, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=gguf_file, dtype=torch.float32)
     return DenseReference(model.eval(), page_size)

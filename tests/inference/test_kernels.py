@@ -19,6 +19,7 @@ from pie.inference.prepared import PreparedWeights
 from pie.inference.rotary import Rotary
 from pie.inference.storage import PageStorage
 from pie.inference.visibility import Block, Rows, View
+from pie.inference.window import with_window
 from pie.models import Groups, ModelConfig, StoredModel
 from pie.models.tiny import TINY
 
@@ -29,6 +30,23 @@ SHAPES = {
     "nothing a multiple of 32": replace(TINY, hidden_size=40, intermediate_size=72, heads=5, kv_heads=1),
     "heads of 64 in groups of 3": replace(TINY, hidden_size=192, heads=6, kv_heads=2, head_dim=64),
     "heads of 128": replace(TINY, hidden_size=128, heads=5, kv_heads=1, head_dim=128),
+    "heads of 256": replace(TINY, heads=4, kv_heads=1, head_dim=256),
+    "biases": replace(TINY, architecture="qwen2", qkv_bias=True),
+    "norms of heads": replace(TINY, architecture="qwen3", qk_norm=True, head_dim=24),
+    "windows": replace(TINY, architecture="mistral", window=4, windowed_layers=(1,)),
+    "gemma": replace(
+        TINY,
+        architecture="gemma3",
+        hidden_size=40,
+        qk_norm=True,
+        post_norms=True,
+        activation="gelu_tanh",
+        embedding_scale=6.3,
+        query_scale=0.2,
+        window=4,
+        windowed_layers=(0,),
+        window_rope_theta=100.0,
+    ),
 }
 SIZE = 8
 
@@ -137,7 +155,7 @@ def test_all_layers_in_one_call_are_those_one_by_one(
     whole = Whole(kernels, make_model(SHAPES[shape]), tmp_path / "prepared", bits)
     whole.pages.cells.normal_(generator=torch.Generator().manual_seed(4))
     cells = whole.pages.cells.clone()
-    view = mixed_view(whole.pages)
+    view = with_window(mixed_view(whole.pages), whole.pages, whole.config.window)
     one_by_one = whole.hidden(whole.plain, view)
     kept = whole.pages.cells.clone()
     whole.pages.cells.copy_(cells)

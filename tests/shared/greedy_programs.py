@@ -271,16 +271,31 @@ def dense_logprobs(model: torch.nn.Module, nodes: Sequence[Node], rows: Sequence
     mask = torch.zeros(count, count, dtype=torch.bool)
     for index, node in enumerate(nodes):
         mask[index, list(node.seen)] = True
-    bias = torch.zeros(count, count).masked_fill(~mask, torch.finfo(torch.float32).min)
     with torch.no_grad():
         logits = model(
             input_ids=torch.tensor([[node.token for node in nodes]]),
             position_ids=torch.tensor([[node.position for node in nodes]]),
-            attention_mask=bias[None, None],
+            attention_mask=biases(model, mask, torch.tensor([node.position for node in nodes])),
             use_cache=False,
         ).logits[0]
     chosen: torch.Tensor = logits[list(rows)].float().log_softmax(-1)
     return chosen
+
+
+def biases(
+    model: torch.nn.Module, mask: torch.Tensor, positions: torch.Tensor
+) -> torch.Tensor | dict[str, torch.Tensor]:
+    """`mask` as transformers wants it; by kind of layer where the model has kinds. A window comes on top."""
+    config: Any = model.config
+    window = getattr(config, "sliding_window", None)
+    near = mask & (positions[:, None] - positions < window) if window else mask
+    full, sliding = (
+        torch.zeros(mask.shape).masked_fill(~seen, torch.finfo(torch.float32).min)[None, None]
+        for seen in (mask, near)
+    )
+    if getattr(config, "layer_types", None) is None:
+        return sliding
+    return {"full_attention": full, "sliding_attention": sliding}
 
 
 def worst_miss(

@@ -23,6 +23,7 @@ from pie.models import ModelConfig
 
 MOST_HEAD_DIM = 256
 NAMES = ("qkv", "out", "gate_up", "down")
+ACTIVATIONS = ("silu", "gelu_tanh")
 
 
 def address(array: NDArray[np.generic]) -> int:
@@ -64,18 +65,18 @@ class CompiledAttention(Attention):
         self._places = torch.empty(0, dtype=torch.int64)
         self.view: CompiledView | None = None
         self.windowed: CompiledView | None = None
-        """What windowed layers see; `view` itself where that is the same."""
+        """What windowed layers see, where that is not the same."""
 
     def begin(self, view: View) -> None:
         self.view = CompiledView(view, self._pages)
-        self.windowed = CompiledView(view.windowed, self._pages) if view.windowed else self.view
+        self.windowed = CompiledView(view.windowed, self._pages) if view.windowed else None
         self._places = torch.from_numpy(self._pages.rows(view.places)).long()
 
     def store(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
         self._pages.write(layer, self._places, keys, values)
 
     def attend(self, layer: int, queries: torch.Tensor, windowed: bool = False) -> torch.Tensor:
-        view = self.windowed if windowed else self.view
+        view = (self.windowed if windowed else None) or self.view
         if view is None:
             raise RuntimeError("attend before begin")
         scaled = queries * self._scale
@@ -172,12 +173,8 @@ class CompiledLlama(Llama):
         super().__init__(config, weights)
         self._kernels = kernels
         self._wide = padded(config.hidden_size)
-        norms = [weights.norm]
-        for layer in weights.layers:
-            norms += layer.attention_norm, layer.mlp_norm
-        self._norms = [pad(norm.view(-1), (0, self._wide - norm.numel())).contiguous() for norm in norms]
-        self._alive = pages, struct_of(config, weights, self._norms, kernels.threads)
-        self._handle = kernels.open(ctypes.byref(self._alive[1][0]), ctypes.byref(cells_of(pages)))
+        self._alive = pages, *struct_of(config, weights, kernels.threads)
+        self._handle = kernels.open(ctypes.byref(self._alive[1]), ctypes.byref(cells_of(pages)))
         weakref.finalize(self, kernels.close, self._handle)
 
     def hidden(
@@ -187,7 +184,8 @@ class CompiledLlama(Llama):
             return super().hidden(inputs, turns, attention, lora)
         hidden = self._widened(inputs)
         pairs = torch.view_as_real(turns).contiguous()
-        self._kernels.run(self._handle, attention.view.struct, hidden.data_ptr(), pairs.data_ptr())
+        view, windowed = attention.view.struct, (attention.windowed or attention.view).struct
+        self._kernels.run(self._handle, view, windowed, hidden.data_ptr(), pairs.data_ptr())
         return hidden[:, : self.config.hidden_size]
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -234,26 +232,36 @@ class CompiledLlama(Llama):
 
 
 def struct_of(
-    config: ModelConfig, weights: LlamaWeights, norms: Sequence[torch.Tensor], threads: int
+    config: ModelConfig, weights: LlamaWeights, threads: int
 ) -> tuple[library.Model, Sequence[object]]:
-    """The model's struct, and what must live as long. `norms`: the last one first, then two a layer."""
+    """The model's struct, and what must live as long."""
+    alive: list[object] = [weights]
 
     def struct(product: object) -> library.Product:
         if not isinstance(product, GroupProduct):
             raise TypeError("only weights in groups can run in one call")
         return product.struct
 
-    layers = (library.Layer * config.layers)(*(
-        library.Layer(
-            norms[1 + 2 * index].data_ptr(), norms[2 + 2 * index].data_ptr(),
-            *(struct(getattr(layer, name)) for name in NAMES),
-        )
-        for index, layer in enumerate(weights.layers)
-    ))  # fmt: skip
+    def norm(vector: torch.Tensor | None) -> int | None:
+        if vector is None:
+            return None
+        alive.append(wide := pad(vector.view(-1), (0, padded(vector.numel()) - vector.numel())).contiguous())
+        return wide.data_ptr()
+
+    def layer(index: int, one: LayerWeights) -> library.Layer:
+        windowed = config.is_windowed(index)
+        return library.Layer(
+            norm(one.attention_norm), norm(one.mlp_norm), *(struct(getattr(one, name)) for name in NAMES),
+            norm(one.qkv_bias), norm(one.q_norm), norm(one.k_norm),
+            norm(one.attention_post_norm), norm(one.mlp_post_norm),
+            windowed, windowed and config.window_rope_theta is not None,
+        )  # fmt: skip
+
+    layers = (library.Layer * config.layers)(*(layer(*item) for item in enumerate(weights.layers)))
     heads = library.Heads(config.heads, config.kv_heads, config.head_dim)
     model = library.Model(
         config.layers, config.hidden_size, padded(config.hidden_size), padded(config.intermediate_size),
         padded(config.heads * config.head_dim), threads, heads, config.norm_eps,
-        layers, norms[0].data_ptr(), struct(weights.head),
+        layers, norm(weights.norm), struct(weights.head), ACTIVATIONS.index(config.activation), 0,
     )  # fmt: skip
-    return model, (layers, norms, weights)
+    return model, (layers, *alive)

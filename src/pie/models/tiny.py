@@ -1,4 +1,4 @@
-"""Tiny random Llamas for tests: a real folder with safetensors and a byte-level tokenizer, no download."""
+"""Tiny random models for tests: a real folder with safetensors and a byte-level tokenizer, no download."""
 
 import json
 from dataclasses import asdict
@@ -12,6 +12,7 @@ from tokenizers import decoders, models, pre_tokenizers
 
 from pie.models.byte_level import byte_alphabet
 from pie.models.config import ModelConfig
+from pie.models.hf_config import FAMILIES
 from pie.models.numbers import Floats
 from pie.models.weights import expected_shapes
 
@@ -98,9 +99,10 @@ def tiny_tokenizer() -> tokenizers.Tokenizer:
 
 
 def config_json(config: ModelConfig) -> dict[str, Any]:
+    kind = next(kind for kind, (name, _) in FAMILIES.items() if name == config.architecture)
     return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
+        "architectures": [FAMILIES[kind][1]],
+        "model_type": kind,
         "hidden_size": config.hidden_size,
         "num_hidden_layers": config.layers,
         "num_attention_heads": config.heads,
@@ -111,12 +113,24 @@ def config_json(config: ModelConfig) -> dict[str, Any]:
         "max_position_embeddings": config.context_length,
         "rope_theta": config.rope_theta,
         "rope_scaling": scaling_json(config),
+        **window_json(config),
         "rms_norm_eps": config.norm_eps,
         "tie_word_embeddings": config.tied_embeddings,
         "hidden_act": "silu",
+        "query_pre_attn_scalar": (config.query_scale or config.head_dim**-0.5) ** -2,
         "bos_token_id": 1,
         "eos_token_id": 2,
         "torch_dtype": "float32",
+    }
+
+
+def window_json(config: ModelConfig) -> dict[str, Any]:
+    kinds = ["full_attention", "sliding_attention"]
+    return {
+        "sliding_window": config.window or None,
+        "use_sliding_window": bool(config.window),
+        "layer_types": [kinds[config.is_windowed(layer)] for layer in range(config.layers)],
+        "rope_local_base_freq": config.window_rope_theta,
     }
 
 

@@ -220,13 +220,14 @@ private:
         return std::min<int64_t>(LONGEST_SPAN, std::max<int64_t>(SHORTEST_SPAN, slots / SPANS / NEAR * NEAR));
     }
 
-    bool exact() const { return heads_.head_dim == 64 || heads_.head_dim == 128; }
+    bool exact() const { return heads_.head_dim == 64 || heads_.head_dim == 128 || heads_.head_dim == 256; }
 
     template <class N>
     void widths(int index, int layer, const float* queries, int stride) {
         if (!exact()) return run<N, MOST_HEAD_DIM / LANES, false>(index, layer, queries, stride);
         if (heads_.head_dim == 64) return run<N, 4, true>(index, layer, queries, stride);
-        run<N, 8, true>(index, layer, queries, stride);
+        if (heads_.head_dim == 128) return run<N, 8, true>(index, layer, queries, stride);
+        run<N, 16, true>(index, layer, queries, stride);
     }
 
     template <class N, int V, bool EXACT>

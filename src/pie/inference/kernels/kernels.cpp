@@ -8,7 +8,7 @@ using namespace pie;
 extern "C" {
 
 // Counts up with every change of the structs or functions here.
-int pie_version() { return 1; }
+int pie_version() { return 2; }
 
 // What the products of small numbers run on; "plain" where there is nothing better than C++.
 const char* pie_instructions() {
@@ -38,8 +38,9 @@ void pie_close(Layers* layers) { delete layers; }
 // Seconds in products, attention and the rest since `layers` was opened.
 void pie_times(const Layers* layers, double* to) { std::copy_n(layers->times.seconds, KINDS, to); }
 
-void pie_run(Layers* layers, const View* view, float* hidden, const float* turns) {
-    layers->run(*view, hidden, turns);
+// `windowed` may be `view` itself.
+void pie_run(Layers* layers, const View* view, const View* windowed, float* hidden, const float* turns) {
+    layers->run(*view, *windowed, hidden, turns);
 }
 
 void pie_logits(Layers* layers, const float* hidden, int rows, float* logits) {

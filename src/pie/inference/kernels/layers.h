@@ -1,7 +1,8 @@
-// All layers of a Llama in one go: the threads meet between stages, and Python is left out.
+// All layers of a Llama or one of its relatives in one go: the threads meet between stages, and Python is left out.
 #pragma once
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "prefill.h"
 #include "products.h"
@@ -15,7 +16,17 @@ struct Layer {
     Product out;
     Product gate_up;  // 32 rows of the gate, 32 of the other half, and so on
     Product down;
+    // What not every family has; null where there is none.
+    const float* qkv_bias;  // [rows of qkv that mean something]
+    const float* q_norm;  // [head_dim], like k_norm
+    const float* k_norm;
+    const float* attention_post_norm;
+    const float* mlp_post_norm;
+    int32_t windowed;  // sees what the second view shows
+    int32_t turns;  // which of the pass's turns are its own
 };
+
+enum Activation : int32_t { SILU, GELU_TANH };
 
 // Sizes with `padded` are multiples of 32; what is added is zero everywhere.
 struct Model {
@@ -30,16 +41,23 @@ struct Model {
     const Layer* layer;
     const float* norm;
     Product head;
+    int32_t activation;
+    int32_t unused;
 };
 
 constexpr int TOKENS = 256;  // worked on with the same weights: their activations fit the second-level cache
 
-inline void normalise(const float* x, const float* weight, int size, int padded, float eps, Quantised* to) {
+// One over the root mean square. Infinity would be hidden by the quantisation; NaN is carried to the end and
+// noticed there.
+inline float share_of(const float* x, int size, int padded, float eps) {
     Floats squares = {};
     for (int i = 0; i < padded; i += LANES) squares += floats(x + i) * floats(x + i);
     const float mean = sum(squares) / (float)size;
-    // Infinity would be hidden by the quantisation; NaN is carried to the end and noticed there.
-    const float share = std::isfinite(mean) ? 1.0f / std::sqrt(mean + eps) : std::numeric_limits<float>::quiet_NaN();
+    return std::isfinite(mean) ? 1.0f / std::sqrt(mean + eps) : std::numeric_limits<float>::quiet_NaN();
+}
+
+inline void normalise(const float* x, const float* weight, int size, int padded, float eps, Quantised* to) {
+    const float share = share_of(x, size, padded, eps);
     for (int i = 0; i < padded; i += GROUP) {
         const Floats low = floats(x + i) * floats(weight + i) * share;
         const Floats high = floats(x + i + LANES) * floats(weight + i + LANES) * share;
@@ -47,12 +65,35 @@ inline void normalise(const float* x, const float* weight, int size, int padded,
     }
 }
 
-// `gate` to gate * sigmoid(gate) * up, 32 numbers, as one group.
-inline void activate(const float* gate, const float* up, Quantised& to) {
+// `x`, normalised, is added to `to`.
+inline void add_normalised(const float* x, const float* weight, int size, int padded, float eps, float* to) {
+    const float share = share_of(x, size, padded, eps);
+    for (int i = 0; i < padded; i += LANES) store(to + i, floats(to + i) + floats(x + i) * floats(weight + i) * share);
+}
+
+// One head, in place; of any length.
+inline void normalise_head(float* x, const float* weight, int head_dim, float eps) {
+    float squares = 0.0f;
+    for (int i = 0; i < head_dim; i++) squares += x[i] * x[i];
+    const float share = 1.0f / std::sqrt(squares / (float)head_dim + eps);
+    for (int i = 0; i < head_dim; i++) x[i] *= weight[i] * share;
+}
+
+// x * sigmoid(x).
+inline Floats silu(Floats x) { return x / (exponential(-x) + 1.0f); }
+
+// GELU with tanh, which is x * sigmoid(2 z).
+inline Floats gelu(Floats x) {
+    const Floats z = (x + x * x * x * 0.044715f) * 0.7978845608f;
+    return x / (exponential(-2.0f * z) + 1.0f);
+}
+
+// `gate` to its activation * up, 32 numbers, as one group.
+inline void activate(Activation kind, const float* gate, const float* up, Quantised& to) {
     Floats result[2];
     for (int v = 0; v < 2; v++) {
         const Floats g = floats(gate + v * LANES);
-        result[v] = g / (exponential(-g) + 1.0f) * floats(up + v * LANES);
+        result[v] = (kind == SILU ? silu(g) : gelu(g)) * floats(up + v * LANES);
     }
     quantise(result[0], result[1], to);
 }
@@ -84,15 +125,27 @@ public:
 
     Times times;
 
-    // `hidden` is [inputs, padded_hidden] and changed in place; `turns` [inputs, head_dim] (cos, sin) pairs.
-    void run(const View& view, float* hidden, const float* turns) {
+    // `hidden` is [inputs, padded_hidden] and changed in place; `turns` [kinds, inputs, head_dim] (cos, sin)
+    // pairs. `windowed`: what layers with a window see, perhaps `view` itself.
+    void run(const View& view, const View& windowed, float* hidden, const float* turns) {
+        const bool apart = &view != &windowed;
         RowWork rows(view, model_.heads, pages_);
         BlockWork blocks(view, model_.heads, pages_);
+        std::optional<RowWork> window_rows;
+        std::optional<BlockWork> window_blocks;
+        if (apart) window_rows.emplace(windowed, model_.heads, pages_);
+        if (apart) window_blocks.emplace(windowed, model_.heads, pages_);
         reserve(view);
+        const size_t kind = (size_t)view.inputs * model_.heads.head_dim;
         together(model_.threads, model_.layers * STAGES, &times, [&](Member& member) {
-            for (int layer = 0; layer < model_.layers; layer++) {
-                attend(member, layer, view, rows, blocks, hidden, turns);
-                transform(member, model_.layer[layer], view.inputs, hidden);
+            for (int index = 0; index < model_.layers; index++) {
+                const Layer& layer = model_.layer[index];
+                const bool narrow = apart && layer.windowed;
+                attend(
+                    member, index, view, narrow ? *window_rows : rows, narrow ? *window_blocks : blocks, hidden,
+                    turns + layer.turns * kind
+                );
+                transform(member, layer, view.inputs, hidden);
             }
         });
     }
@@ -107,7 +160,7 @@ public:
     }
 
 private:
-    static constexpr int STAGES = 10;
+    static constexpr int STAGES = 12;
 
     void reserve(const View& view) {
         const size_t inputs = view.inputs;
@@ -117,6 +170,7 @@ private:
         grow(seen_, inputs * model_.padded_queries / GROUP);
         grow(qkv_, inputs * model_.layer[0].qkv.rows);
         grow(summed_, inputs * model_.padded_queries);
+        if (model_.layer[0].attention_post_norm) grow(added_, inputs * model_.padded_hidden);
         row_of_.assign(inputs, -1);
         for (int row = 0; row < view.rows; row++) row_of_[view.row_inputs[row]] = row;
     }
@@ -140,7 +194,9 @@ private:
         norm(member, weights.attention_norm, hidden, inputs);
         multiply_shared<false>(member, threads, weights.qkv, normed_.data(), inputs, qkv_.data(), stride);
         member.share(REST, inputs, chunk_of(inputs, threads), [&](int t) {
-            turn_and_store(layer, view.places[t], &qkv_[(size_t)t * stride], turns + (size_t)t * heads.head_dim);
+            float* qkv = &qkv_[(size_t)t * stride];
+            ready(weights, qkv);
+            turn_and_store(layer, view.places[t], qkv, turns + (size_t)t * heads.head_dim);
         });
         member.share(ATTENTION, rows.spans(), chunk_of(rows.spans(), threads), [&](int i) {
             rows.attend(i, layer, qkv_.data(), stride);
@@ -152,7 +208,29 @@ private:
             if (row_of_[t] >= 0) rows.finish(row_of_[t], summed_.data(), padded);
             quantise_row(&summed_[(size_t)t * padded], padded, &seen_[(size_t)t * groups]);
         });
-        multiply_shared<true>(member, threads, weights.out, seen_.data(), inputs, hidden, model_.padded_hidden);
+        add(member, weights.out, weights.attention_post_norm, seen_.data(), inputs, hidden);
+    }
+
+    // Product of `x` to `hidden`, normalised in between where there is a norm.
+    void add(Member& member, const Product& product, const float* norm, const Quantised* x, int tokens, float* hidden) {
+        const int padded = model_.padded_hidden, threads = model_.threads;
+        if (!norm) return multiply_shared<true>(member, threads, product, x, tokens, hidden, padded);
+        multiply_shared<false>(member, threads, product, x, tokens, added_.data(), padded);
+        member.share(REST, tokens, chunk_of(tokens, threads), [&](int t) {
+            const size_t at = (size_t)t * padded;
+            add_normalised(&added_[at], norm, model_.hidden, padded, model_.norm_eps, hidden + at);
+        });
+    }
+
+    // Bias and norms of single heads.
+    void ready(const Layer& layer, float* qkv) const {
+        const Heads& heads = model_.heads;
+        const int dim = heads.head_dim, rows = heads.stride() + 2 * heads.kv_count * dim;
+        if (layer.qkv_bias)
+            for (int i = 0; i < rows; i++) qkv[i] += layer.qkv_bias[i];
+        if (!layer.q_norm) return;
+        for (int h = 0; h < heads.count + heads.kv_count; h++)
+            normalise_head(qkv + h * dim, h < heads.count ? layer.q_norm : layer.k_norm, dim, model_.norm_eps);
     }
 
     void turn_and_store(int layer, int place, float* qkv, const float* turns) {
@@ -181,15 +259,16 @@ private:
             multiply<false>(weights.gate_up, 2 * column, x, count, gate, GROUP);
             multiply<false>(weights.gate_up, 2 * column + 1, x, count, up, GROUP);
             Quantised* to = &inner_[(size_t)first * columns + column];
-            for (int t = 0; t < count; t++) activate(gate + t * GROUP, up + t * GROUP, to[(size_t)t * columns]);
+            for (int t = 0; t < count; t++)
+                activate((Activation)model_.activation, gate + t * GROUP, up + t * GROUP, to[(size_t)t * columns]);
         });
-        multiply_shared<true>(member, threads, weights.down, inner_.data(), tokens, hidden, model_.padded_hidden);
+        add(member, weights.down, weights.mlp_post_norm, inner_.data(), tokens, hidden);
     }
 
     const Model model_;
     const Pages pages_;
     std::vector<Quantised> normed_, inner_, seen_;
-    std::vector<float> qkv_, summed_;
+    std::vector<float> qkv_, summed_, added_;
     std::vector<int> row_of_;
 };
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pie.inference.kernels.build import NoKernels
 
-VERSION = 1
+VERSION = 2
 
 
 class Product(Structure):
@@ -22,6 +22,9 @@ class Layer(Structure):
     _fields_ = (
         ("attention_norm", c_void_p), ("mlp_norm", c_void_p),
         ("qkv", Product), ("out", Product), ("gate_up", Product), ("down", Product),
+        ("qkv_bias", c_void_p), ("q_norm", c_void_p), ("k_norm", c_void_p),
+        ("attention_post_norm", c_void_p), ("mlp_post_norm", c_void_p),
+        ("windowed", c_int32), ("turns", c_int32),
     )  # fmt: skip
 
 
@@ -34,6 +37,7 @@ class Model(Structure):
         ("layers", c_int32), ("hidden", c_int32), ("padded_hidden", c_int32), ("padded_inner", c_int32),
         ("padded_queries", c_int32), ("threads", c_int32), ("heads", Heads), ("norm_eps", c_float),
         ("layer", POINTER(Layer)), ("norm", c_void_p), ("head", Product),
+        ("activation", c_int32), ("unused", c_int32),
     )  # fmt: skip
 
 
@@ -66,7 +70,7 @@ ARGUMENTS = {
     "pie_open": (c_void_p, POINTER(Model), POINTER(Pages)),
     "pie_close": (None, c_void_p),
     "pie_times": (None, c_void_p, POINTER(c_double)),
-    "pie_run": (None, c_void_p, POINTER(View), c_void_p, c_void_p),
+    "pie_run": (None, c_void_p, POINTER(View), POINTER(View), c_void_p, c_void_p),
     "pie_logits": (None, c_void_p, c_void_p, c_int, c_void_p),
     "pie_attend": (None, POINTER(Heads), POINTER(Pages), POINTER(View), c_int, c_int, c_void_p, c_void_p),
     "pie_multiply": (None, POINTER(Product), c_int, c_void_p, c_int, c_void_p),
