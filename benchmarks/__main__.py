@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-NAMES = ("launch", "overhead", "policies", "constrained")
+NAMES = ("launch", "overhead", "policies", "constrained", "runahead", "contention", "inference")
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ from pie.control.pressure import Pressure
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.ticket import DistTicket, Entry, Question, SampleTicket, Ticket
-from pie.control.work import DecodeWork, DriverWork
+from pie.control.work import DecodeWork, DriverWork, EmbedWork
 from pie.core.driver import DriverSpec
 from pie.core.ids import HostPlace
 from pie.core.passes import FaultKind
@@ -54,6 +54,10 @@ class Batch:
         self.samples: list[SampleTicket] = []
         self.questions: list[Question] = []
         """To be answered when the pass has returned."""
+        self.prefilled = 0
+        """Inputs of forwards with several."""
+        self.embedded: dict[CommandQueue, EmbedWork] = {}
+        """What each queue has put into embeddings last."""
         self._fallible: Fallibles = {}
         self._dropped = len(memory.dropped)
         self._placers = placers

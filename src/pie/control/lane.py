@@ -124,6 +124,8 @@ class Lane:
             queues=len(self._queues),
             queued_commands=sum(len(queue.work) for queue in self._queues),
             passes_in_flight=len(self.planner.in_flight),
+            suspended=len(self.planner.pressure.asleep) + len(self.planner.pressure.starved),
+            suspensions=self.planner.pressure.suspensions,
             passes=traffic.passes,
             failed_passes=traffic.failed_passes,
             tokens=traffic.tokens,

@@ -6,6 +6,7 @@ from typing import Any
 
 from pie.control.addresses import AddressSpace
 from pie.control.batch import Batch, Placer
+from pie.control.chunks import can_split, split
 from pie.control.claims import Claims
 from pie.control.columns import Columns
 from pie.control.leases import Absence, EmbLease, all_held
@@ -38,6 +39,7 @@ def place_embed(batch: Batch, entry: Entry, work: EmbedWork) -> bool:
     columns.embed_positions += work.positions
     columns.embed_slots += places
     batch.touched.embed(places)
+    batch.embedded[entry.queue] = work
     return True
 
 
@@ -73,9 +75,31 @@ def place_dist(batch: Batch, entry: Entry, work: DistWork) -> bool:
 
 
 def place_forward(batch: Batch, entry: Entry, work: ForwardWork) -> bool:
-    columns, touched, inputs = batch.columns, batch.touched, work.inputs
-    if columns.inputs and len(columns.inputs) + len(inputs) > batch.settings.max_batch_tokens:
+    """A long one may have a part placed, and is then what is left of it."""
+    count, room = len(work.inputs), room_for(batch, len(work.inputs))
+    if count <= room:
+        return place_whole(batch, entry, work)
+    settings = batch.settings
+    if settings.fuse and room >= batch.spec.page_size and can_split(work, batch.embedded.get(entry.queue)):
+        head, rest = split(work, room, batch.spec.page_size)
+        if place_whole(batch, entry, head):
+            batch.join(entry)
+            work.become(rest)
         return False
+    if batch.prefilled or (batch.columns.inputs and len(batch.columns.inputs) + count > settings.max_batch_tokens):
+        return False
+    return place_whole(batch, entry, work)
+
+
+def room_for(batch: Batch, count: int) -> int:
+    """How many inputs of a forward with `count` of them the pass may still take."""
+    taken, settings = len(batch.columns.inputs), batch.settings
+    room = settings.max_batch_tokens - taken
+    return room if count == 1 else min(room, settings.prefill_tokens - batch.prefilled)
+
+
+def place_whole(batch: Batch, entry: Entry, work: ForwardWork) -> bool:
+    columns, touched, inputs = batch.columns, batch.touched, work.inputs
     slots = [lease.physical for lease in inputs]
     distinct = set(slots)
     if not all_held(slots, distinct):
@@ -96,6 +120,8 @@ def place_forward(batch: Batch, entry: Entry, work: ForwardWork) -> bool:
     columns.read_pages += pages
     columns.read_starts.append(len(columns.read_pages))
     entry.tokens += len(inputs)
+    if len(inputs) > 1:
+        batch.prefilled += len(inputs)
     return True
 
 

@@ -22,6 +22,10 @@ class ModelStatistics:
     queued_commands: int
     """Not yet sent to the driver."""
     passes_in_flight: int
+    suspended: int
+    """Queues of suspended programs that wait for their pages, or for pages at all."""
+    suspensions: int
+    """How often a program was suspended since the start."""
     passes: int
     failed_passes: int
     tokens: int

@@ -79,6 +79,13 @@ class ForwardWork:
     mask: Sequence[Sequence[int]] | None
     size: int
     adapter: str = ""
+    ascending: bool = False
+    """Known: each input has a later position than those before it."""
+
+    def become(self, rest: "ForwardWork") -> None:
+        """After a part of it has been sent."""
+        self.reads, self.inputs, self.writes, self.offset = rest.reads, rest.inputs, rest.writes, rest.offset
+        self.outputs, self.rows, self.ascending = rest.outputs, rest.rows, True
 
 
 @dataclass(slots=True, eq=False)

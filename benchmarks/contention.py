@@ -1,0 +1,109 @@
+"""More programs than pages: does everybody finish, with the tokens they give alone, and what does it cost?
+
+Completions that all start at once, on a server whose pages suffice for all of them, for half, a quarter and an
+eighth. Then agents, which hold their pages while they wait for a tool and then need more of them: the deadlock
+of systems in which memory is held until its owner lets go.
+"""
+
+import asyncio
+import sys
+import time
+from typing import Any
+
+from harness import Options, Report, finish, options
+from stack import local_stack, result_of, run
+
+from pie.core.programs import Launch, Source
+from pie.launch import Stack
+
+COMPLETION = """
+from inferlet import Context
+
+async def main(prompt: str, max_tokens: int, turns: int):
+    with Context() as context:
+        context.fill(prompt)
+        await context.generate(max_tokens, stop_tokens=())
+        return context.tokens[-max_tokens:]
+"""
+AGENT = """
+import asyncio
+from inferlet import Context
+
+async def main(prompt: str, max_tokens: int, turns: int):
+    with Context() as context:
+        context.fill(prompt)
+        for turn in range(turns):
+            await context.generate(max_tokens // turns, stop_tokens=())
+            await asyncio.sleep(0.1)  # a tool, while the pages stay
+            context.fill(f" The tool says {turn}.")
+        return context.tokens
+"""
+PROMPT = (
+    "Story number {} of the old lighthouse keeper, who had lived on the rock for forty years and had seen more "
+    "ships than anybody else on that coast, begins like this:"
+)
+DEMANDS = (1, 2, 4, 8)
+PAGE = 16
+TURNS = 4
+TOOL_TOKENS = 8
+"""Of a tool's answer, at most."""
+
+
+async def together(stack: Stack, text: str, count: int, tokens: int) -> tuple[list[str], float]:
+    def launch(n: int) -> Any:
+        args = ("--prompt", PROMPT.format(n), "--max-tokens", str(tokens), "--turns", str(TURNS))
+        return stack.application.launch(Launch(Source(text, "contention.py"), args))
+
+    began = time.perf_counter()
+    instances = [launch(n) for n in range(count)]
+    results = [result_of(ended) for ended in await asyncio.gather(*(one.wait() for one in instances))]
+    return results, time.perf_counter() - began
+
+
+async def measure(report: Report, kind: str, text: str, demand: int, count: int, tokens: int) -> None:
+    most = 40 + tokens + (TURNS * TOOL_TOKENS if kind == "agents" else 0)
+    pages = count * -(-most // PAGE) // demand
+    async with local_stack(pages=pages, host_pages=2 * count * -(-most // PAGE)) as stack:
+        results, seconds = await together(stack, text, count, tokens)
+        (model,) = stack.control.statistics().models.values()
+        stack.control.check_integrity()
+    report.runs.append(
+        {
+            "kind": kind,
+            "demand": demand,
+            "programs": count,
+            "tokens_per_second": count * tokens / seconds,
+            "passes": model.passes,
+            "suspensions": model.suspensions,
+            "pages": pages,
+            "results": results,
+        }
+    )
+    print({name: value for name, value in report.runs[-1].items() if name != "results"}, file=sys.stderr)
+
+
+async def everything(report: Report) -> None:
+    quick = report.options.quick
+    count, tokens = (32, 64) if quick else (256, 512)
+    for _ in range(1 if quick else 3):
+        for kind, text in (("completions", COMPLETION), ("agents", AGENT)):
+            for demand in DEMANDS:
+                await measure(report, kind, text, demand, count, tokens)
+
+
+def main(given: Options) -> int:
+    report = Report("contention", given, {"demands": DEMANDS})
+    run(everything(report))
+    for kind in ("completions", "agents"):
+        runs = [run for run in report.runs if run["kind"] == kind]
+        same = sum(run["results"] == runs[0]["results"] for run in runs)
+        report.require(f"{kind}: runs in which all finish with equal tokens", same, at_least=len(runs))
+        rate = {demand: max(r["tokens_per_second"] for r in runs if r["demand"] == demand) for demand in DEMANDS}
+        report.require(f"{kind}: throughput at 4x / at 1x", rate[4] / rate[1], at_least=0.8)
+    for one in report.runs:
+        del one["results"]
+    return finish(report)
+
+
+if __name__ == "__main__":
+    sys.exit(main(options(__doc__)))
