@@ -101,7 +101,7 @@ def test_half_a_surrogate_pair_is_an_error(tiny_tokenizer: ModelTokenizer) -> No
     ("metadata", "complaint"),
     [
         ({"tokenizer.ggml.pre": "unheard-of"}, "'unheard-of', which is not supported"),
-        ({"tokenizer.ggml.model": "llama"}, "'llama'.*tokenizer.json"),
+        ({"tokenizer.ggml.model": "bert"}, "'bert'.*tokenizer.json"),
         ({"tokenizer.ggml.eos_token_id": 10**6}, "eos_token_id.*1000000"),
         ({"tokenizer.chat_template": "{% for %}"}, "chat template does not compile"),
     ],

@@ -10,11 +10,11 @@ from pie.core.errors import BadModel
 from pie.models.chat_template import find_template_problem
 from pie.models.config import Keys
 from pie.models.gguf_file import GgufFile
-from pie.models.gguf_tokenizer import token_id
+from pie.models.gguf_marks import token_id
 from pie.models.hf_config import read_json
 from pie.models.stored import Details
 
-ENDS = ("<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "</s>")
+ENDS = ("<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "</s>", "<end_of_turn>")
 """Special tokens that end a reply by their name, whatever the file says."""
 TEMPLATE_NAMES = ("bos", "eos", "unk", "pad")
 GGUF_NAMES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}

