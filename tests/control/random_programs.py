@@ -60,6 +60,7 @@ class RandomPrograms:
             fuse=dice.random() < 0.6,
             k=dice.choice([1, 3]),
             max_batch_tokens=dice.choice([3, 2048]),
+            prefill_tokens=dice.choice([4, 6, 128]),
             max_batch_dists=dice.choice([2, 512]),
             passes_in_flight=dice.choice([None, 1, 2, 3]),
         )
@@ -326,10 +327,11 @@ class RandomPrograms:
     def drain(self) -> None:
         self.world.run()
         self.compare()
-        for owner in self.owners:
-            if "failed" in owner.inferlet.program.session.describe(owner.queue) or self.has_lost(owner):
+        while failed := [owner for owner in self.owners if self.has_failed(owner) or self.has_lost(owner)]:
+            for owner in failed:
                 self.begin_anew(owner)
-        self.world.run()
+            self.world.run()
+            self.compare()
         for owner in self.owners:
             assert not owner.expected, "a completion was never called"
             self.compare_contents(owner)
@@ -363,6 +365,9 @@ class RandomPrograms:
             found.tokens = [page.tokens.get(i) for i in range(PAGE_SIZE)]
             found.visible = [bool(page.visible >> i & 1) for i in range(PAGE_SIZE)]
         return found
+
+    def has_failed(self, owner: Owner) -> bool:
+        return "failed" in owner.inferlet.program.session.describe(owner.queue)
 
     def has_lost(self, owner: Owner) -> bool:
         """Pages that it imported went with somebody else's pass."""

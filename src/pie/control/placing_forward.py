@@ -86,7 +86,9 @@ def place_forward(batch: Batch, entry: Entry, work: ForwardWork) -> bool:
             batch.join(entry)
             work.become(rest)
         return False
-    if batch.prefilled or (batch.columns.inputs and len(batch.columns.inputs) + count > settings.max_batch_tokens):
+    if batch.prefilled or (
+        batch.columns.inputs and len(batch.columns.inputs) + count > settings.max_batch_tokens
+    ):
         return False
     return place_whole(batch, entry, work)
 
@@ -193,8 +195,10 @@ def add_targets(batch: Batch, work: ForwardWork, count: int) -> None:
             offset = 0
 
 
-PLACERS: Mapping[type[Any], Placer] = MappingProxyType({
-    EmbedWork: place_embed,
-    ForwardWork: place_forward,
-    DistWork: place_dist,
-})
+PLACERS: Mapping[type[Any], Placer] = MappingProxyType(
+    {
+        EmbedWork: place_embed,
+        ForwardWork: place_forward,
+        DistWork: place_dist,
+    }
+)

@@ -16,8 +16,8 @@ from pie.control.mistakes import mistake
 from pie.control.outcomes import AnyOutcome, Outcome
 from pie.control.pace import Comebacks, Pace
 from pie.control.placing import PLACERS
-from pie.control.pressure import Pressure
 from pie.control.policies import Outlook, make_policy
+from pie.control.pressure import Pressure
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.ticket import Entry, Ticket

@@ -110,8 +110,11 @@ class Pressure:
         """Waits for pages of those who go first. Raises `OutOfResources` where there are none to wait for."""
         memory, now = self._memory, batch.now
         since = self._retrying.get(queue, now)
-        others = [other for other in memory.spaces if other.queues and other is not queue.space]
-        if not (others and memory.host.free) or self._too_long(since, now):
+        helpful = any(
+            other.queues and other.pages.held.held and not other.suspended and other is not queue.space
+            for other in memory.spaces
+        )
+        if not (helpful and memory.host.free) or self._too_long(since, now):
             raise self.too_little()
         self.starved[queue] = since
         self._free = len(memory.pages.free)
