@@ -30,7 +30,7 @@ def is_empty(page: PageLease) -> bool:
 
 
 def split(work: ForwardWork, count: int, page_size: int) -> tuple[ForwardWork, ForwardWork]:
-    """The first `count` inputs, and the others, which see them in the pages. `work` itself is left as it is."""
+    """The first `count` inputs, and the others, which see them in the pages. `work` stays as it is."""
     end = work.offset + count
     written, behind = work.writes[: -(-end // page_size)], work.writes[end // page_size :]
     reads = work.reads + [page for page in written if page not in work.reads]
@@ -46,7 +46,7 @@ def part(
 ) -> ForwardWork:  # fmt: skip
     rows = range(first, first + len(inputs))
     chosen = [(row - first, emb) for row, emb in zip(work.rows, work.outputs, strict=True) if row in rows]
+    outputs, places = [emb for _, emb in chosen], [row for row, _ in chosen]
     return ForwardWork(
-        reads, inputs, writes, offset, [emb for _, emb in chosen], [row for row, _ in chosen], None, work.size,
-        work.adapter, ascending=True,
-    )  # fmt: skip
+        reads, inputs, writes, offset, outputs, places, None, work.size, work.adapter, ascending=True
+    )

@@ -79,16 +79,14 @@ def place_forward(batch: Batch, entry: Entry, work: ForwardWork) -> bool:
     count, room = len(work.inputs), room_for(batch, len(work.inputs))
     if count <= room:
         return place_whole(batch, entry, work)
-    settings = batch.settings
+    settings, taken = batch.settings, len(batch.columns.inputs)
     if settings.fuse and room >= batch.spec.page_size and can_split(work, batch.embedded.get(entry.queue)):
         head, rest = split(work, room, batch.spec.page_size)
         if place_whole(batch, entry, head):
             batch.join(entry)
             work.become(rest)
         return False
-    if batch.prefilled or (
-        batch.columns.inputs and len(batch.columns.inputs) + count > settings.max_batch_tokens
-    ):
+    if batch.prefilled or (taken and taken + count > settings.max_batch_tokens):
         return False
     return place_whole(batch, entry, work)
 

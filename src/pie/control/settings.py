@@ -26,8 +26,8 @@ class ControlSettings:
     max_batch_tokens: int = 2048
     """Input tokens of one pass. A single forward with more goes alone."""
     prefill_tokens: int = 128
-    """Of them, those of forwards with several inputs: what a long prompt may add to the time that others wait for
-    their next token. Longer forwards are split over passes where that cannot be seen (`chunks.py`)."""
+    """Of them, those of forwards with several inputs: what a long prompt may add to the time that others wait
+    for their next token. Longer forwards are split over passes where that cannot be seen (`chunks.py`)."""
     max_batch_dists: int = 512
     """Distributions of one pass."""
     patience: int = 16
