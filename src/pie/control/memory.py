@@ -191,8 +191,8 @@ class Memory:
         self.host.settle()
 
     def check_integrity(self) -> None:
-        """Raises `InternalError` unless free + held is the total, on the device and in host memory, and leases
-        and pools agree."""
+        """Raises `InternalError` unless free + held is the total, on the device and in host memory, and
+        leases and pools agree."""
         for kind, pool in self.pools.items():
             living = [lease for space in self.spaces for lease in space.tables[kind].living()]
             held = [lease.physical for lease in living if lease.physical is not None]
