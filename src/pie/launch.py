@@ -4,7 +4,7 @@ Used by the verbs that run programs here (`pie run`, `pie serve`, `pie setup`) a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,7 +23,15 @@ from pie.inference.process import DriverProcess
 from pie.inference.ready import is_ready
 from pie.inference.settings import InferenceSettings
 from pie.loop_clock import LoopClock
-from pie.models import DEFAULT_MODEL, DEFAULT_SOURCE, ModelStore, StoredModel, load_tokenizer, model_info
+from pie.models import (
+    DEFAULT_MODEL,
+    DEFAULT_SOURCE,
+    ModelStore,
+    ModelTokenizer,
+    StoredModel,
+    load_tokenizer,
+    model_info,
+)
 from pie.server import Backend, Listener, ServerSettings, Service, bind, make_app
 from pie.settings import Settings
 
@@ -38,10 +46,15 @@ class Stack:
     store: ModelStore
     control: Control
     application: Application
-    driver: DriverProcess
+    drivers: dict[str, DriverProcess]
+    """By the name of the model each has, the one that programs get by default first."""
 
-    def driver_alive(self) -> bool:
-        return self.driver.pid is not None
+    @property
+    def driver(self) -> DriverProcess:
+        return next(iter(self.drivers.values()))
+
+    def drivers_alive(self) -> bool:
+        return all(driver.pid is not None for driver in self.drivers.values())
 
 
 def inference_settings(settings: Settings) -> InferenceSettings:
@@ -70,6 +83,7 @@ def control_settings(settings: Settings) -> ControlSettings:
         fuse=settings.fuse,
         passes_in_flight=settings.passes_in_flight,
         max_batch_tokens=settings.batch_tokens,
+        prefill_tokens=settings.prefill_tokens,
         export_bytes=settings.export_mib << 20,
     )
 
@@ -124,6 +138,27 @@ def make_driver(model: StoredModel, settings: Settings, early: EarlyProcess | No
     return DriverProcess(model.folder, settings.home, inference_settings(settings), early=early)
 
 
+def make_drivers(
+    models: Sequence[StoredModel], settings: Settings, early: EarlyProcess | None = None
+) -> dict[str, DriverProcess]:
+    """One for each model. Adapters are for the first one, and so is a process that has begun already."""
+    first, *others = models
+    plain = settings.model_copy(update={"adapters": {}})
+    return {
+        first.name: make_driver(first, settings, early),
+        **{model.name: make_driver(model, plain) for model in others},
+    }
+
+
+def find_models(store: ModelStore, settings: Settings, progress: Progress) -> list[StoredModel]:
+    names = dict.fromkeys((settings.model, *settings.more_models))
+    return [find_model(store, name, progress) for name in names]
+
+
+def load_tokenizers(models: Sequence[StoredModel]) -> list[ModelTokenizer]:
+    return [load_tokenizer(model) for model in models]
+
+
 async def all_or_none(first: Awaitable[T], *others: Awaitable[None]) -> T:
     """Side by side; the first one's result. When one fails, the rest have ended before its error goes on."""
     main = asyncio.ensure_future(first)
@@ -141,7 +176,7 @@ async def all_or_none(first: Awaitable[T], *others: Awaitable[None]) -> T:
 async def open_stack(
     settings: Settings, progress: Progress | None = None, early: EarlyProcess | None = None
 ) -> AsyncIterator[Stack]:
-    """Starts driver and guests side by side; on leaving, ends the programs first, then the driver.
+    """Starts drivers and guests side by side; on leaving, ends the programs first, then the drivers.
 
     `early`: a process for the driver that has begun already.
     Raises `PieError` with what to do: no such model, driver does not start, damaged cache, disk full.
@@ -149,18 +184,20 @@ async def open_stack(
     shown = progress or NoProgress()
     options = application_settings(settings)
     store = ModelStore(settings.home)
-    model = await asyncio.to_thread(find_model, store, settings.model, shown)
+    models = await asyncio.to_thread(find_models, store, settings, shown)
     control = Control(control_settings(settings), LoopClock())
     application = Application(options, control)
-    driver = make_driver(model, settings, early)
+    drivers = make_drivers(models, settings, early)
     async with AsyncExitStack() as cleanup:
-        cleanup.push_async_callback(driver.close)
+        for driver in drivers.values():
+            cleanup.push_async_callback(driver.close)
         cleanup.push_async_callback(application.close, settings.grace_seconds)
-        tokenizer = await all_or_none(
-            asyncio.to_thread(load_tokenizer, model), driver.start(shown), application.start(shown)
-        )
-        control.add_model(model_info(model, settings.page_size), driver, tokenizer)
-        yield Stack(settings, store, control, application, driver)
+        starts = (driver.start(shown) for driver in drivers.values())
+        reading = asyncio.to_thread(load_tokenizers, models)
+        tokenizers = await all_or_none(reading, *starts, application.start(shown))
+        for model, tokenizer in zip(models, tokenizers, strict=True):
+            control.add_model(model_info(model, settings.page_size), drivers[model.name], tokenizer)
+        yield Stack(settings, store, control, application, drivers)
 
 
 def standard_inferlets() -> list[str]:
@@ -187,7 +224,7 @@ def try_port(settings: Settings) -> None:
 def blockers(stack: Stack) -> list[str]:
     """Why no program can start now, for /readyz."""
     running = sum(1 for instance in stack.application.instances() if instance.finished_at is None)
-    found = [] if stack.driver_alive() else ["the model's driver is not running; it is being started again"]
+    found = [] if stack.drivers_alive() else ["the model's driver is not running; it is being started again"]
     if running >= stack.settings.instances:
         found.append(f"{running} programs run, as many as this server takes")
     return found
@@ -214,14 +251,16 @@ async def serving(settings: Settings, progress: Progress | None = None) -> Async
 async def prepare(settings: Settings, progress: Progress | None = None) -> None:
     """Does once what every start would wait for: model, weights, runner. Quick when all that is there."""
     shown = progress or NoProgress()
-    model = await asyncio.to_thread(find_model, ModelStore(settings.home), settings.model, shown)
+    models = await asyncio.to_thread(find_models, ModelStore(settings.home), settings, shown)
     application = Application(
         application_settings(settings), Control(control_settings(settings), LoopClock())
     )
-    driver = make_driver(model, settings)
+    drivers = make_drivers(models, settings)
     async with AsyncExitStack() as cleanup:
-        cleanup.push_async_callback(driver.close)
+        for driver in drivers.values():
+            cleanup.push_async_callback(driver.close)
         cleanup.push_async_callback(application.close)
         await application.start(shown)
-        if not is_ready(settings.home, model.digest, inference_settings(settings)):
-            await driver.start(shown)
+        for model in models:
+            if not is_ready(settings.home, model.digest, inference_settings(settings)):
+                await drivers[model.name].start(shown)

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=default_home, description="Folder for models and caches")
     model: str = Field("smollm2-135m-instruct", description="Name of the model to serve")
+    more_models: Words = Field((), description="Models to serve beside it, each with a driver of its own")
     adapters: dict[str, Path] = Field(
         default_factory=dict, description="LoRA adapters of the model: name and PEFT folder"
     )
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
         None, ge=1, description="Passes sent before the oldest has returned (default: what suits the policy)"
     )
     batch_tokens: int = Field(2048, ge=1, description="Input tokens in one pass, at most")
+    prefill_tokens: int = Field(128, ge=1, description="Of them, those of prompts; longer ones are split")
 
     memory_mib: int = Field(128, ge=32, description="Memory of one inferlet")
     cpu_seconds: float = Field(10.0, gt=0, description="Processor time of one inferlet")

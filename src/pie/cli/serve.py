@@ -22,7 +22,12 @@ app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
 @app.command()
 def serve(
     model: Annotated[
-        str | None, typer.Option(help="The model to serve [default: the default model].")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A model to serve [default: the default model]; as often as you like, the first one is "
+            "what programs get that name none.",
+        ),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for any [default: 8642].")] = None,
@@ -48,6 +53,10 @@ def serve(
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of the driver [default: all cores].")] = None,
     pages: Annotated[int | None, typer.Option(help="Key-value pages [default: 4096].")] = None,
+    host_pages: Annotated[
+        int | None,
+        typer.Option(help="Pages of suspended programs in host memory; 0: never suspend [default: 16384]."),
+    ] = None,
     adapter: AdapterOption = None,
     instances: Annotated[int | None, typer.Option(help="Programs at once, at most [default: 2048].")] = None,
     allow_host: AllowHostOption = None,
@@ -71,6 +80,8 @@ def serve(
 
     - `pie serve --port 9000 --model my-model`
 
+    - `pie serve --model smollm2-135m-instruct --model gemma-3-270m`, each with a driver of its own
+
     - `pie serve --adapter french=./adapters/french` for programs that use `forward_with_adapter`
 
     - `pie serve --allow-host "*.wikipedia.org"` lets programs talk to those hosts over HTTPS and HTTP
@@ -80,7 +91,8 @@ def serve(
     - `curl http://127.0.0.1:8642/readyz` tells whether it can start a program now, or why not
     """
     settings = load_settings(
-        model=model,
+        model=model[0] if model else None,
+        more_models=tuple(model[1:]) if model else None,
         host=host,
         port=port,
         api_key=api_key,
@@ -90,6 +102,7 @@ def serve(
         kv_precision=kv_precision,
         threads=threads,
         pages=pages,
+        host_pages=host_pages,
         adapters=read_adapters(adapter),
         instances=instances,
         allow_hosts=allow_host,
@@ -105,6 +118,7 @@ async def serve_until_stopped(settings: Settings) -> None:
     async with AsyncExitStack() as cleanup:
         with BarProgress("Starting") as progress:
             url = await cleanup.enter_async_context(serving(settings, progress))
-        note = f"pie {__version__} serves {settings.model} at {url} (stop it with Ctrl-C)"
+        served = ", ".join(dict.fromkeys((settings.model, *settings.more_models)))
+        note = f"pie {__version__} serves {served} at {url} (stop it with Ctrl-C)"
         print(note, file=sys.stderr, flush=True)
         await asyncio.Event().wait()

@@ -4,6 +4,7 @@ call where the weights are in groups."""
 import ctypes
 import weakref
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -142,7 +143,7 @@ def group_weights(
     shapes = {"qkv": (both, hidden), "out": (hidden, queries), "down": (hidden, inner)}
 
     def layer(index: int) -> LayerWeights:
-        products = {
+        products: dict[str, Any] = {
             name: GroupProduct(kernels, tensors[f"{index}.{name}"], *shape, bits)
             for name, shape in shapes.items()
         }

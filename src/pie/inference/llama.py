@@ -135,7 +135,7 @@ class Llama:
 
     def _norm_heads(self, rows: torch.Tensor, weight: torch.Tensor) -> None:
         """[inputs, heads * head_dim], in place."""
-        heads = rows.unflatten(1, (-1, self.config.head_dim))
+        heads = rows.view(len(rows), -1, self.config.head_dim)
         shares = heads.square().mean(-1, keepdim=True).add_(self.config.norm_eps).rsqrt_()
         heads.mul_(shares).mul_(weight.view(-1))
 
