@@ -20,8 +20,8 @@ from quality import Reference, text, windows
 from tables import show_times
 
 from pie.core.progress import NoProgress
-from pie.inference.child import worker_environment
 from pie.inference.compiled import CompiledLlama, GroupProduct
+from pie.inference.early import base_environment
 from pie.inference.executor import TorchExecutor
 from pie.inference.settings import InferenceSettings
 from pie.inference.storage import PageStorage
@@ -254,7 +254,8 @@ def home() -> Path:
 def as_a_driver() -> None:
     """With the environment of a driver's process: OpenMP reads it when torch is imported."""
     if "OMP_WAIT_POLICY" not in os.environ:
-        os.execve(sys.executable, [sys.executable, *sys.argv], worker_environment(THREADS))
+        environment = {**base_environment(), "OMP_NUM_THREADS": str(THREADS)}
+        os.execve(sys.executable, [sys.executable, *sys.argv], environment)
 
 
 if __name__ == "__main__":
