@@ -6,6 +6,7 @@ import pytest
 from world import Program, World, page_names
 
 from pie.control import ControlSettings
+from pie.control.leases import Absence
 from pie.control.settings import Policy
 from pie.core.commands import ExportPages
 from pie.core.errors import OutOfResources
@@ -126,6 +127,17 @@ def test_a_program_that_waits_for_something_else_gives_its_pages_to_younger_ones
     assert suspensions(world) == 1
 
 
+def test_a_program_that_has_asked_for_its_pages_to_be_retained_is_suspended_last() -> None:
+    world = crowded(2 * len(PAGES))
+    first, second = begin(world, 0), begin(world, 1)
+    world.run()
+    assert first.session.hint(first.queue, "retain", page_names(PAGES), 3_600_000) == "accepted"
+    begin(world, 2)
+    world.run()
+    (kept,), (moved,) = first.session._spaces.values(), second.session._spaces.values()
+    assert (kept.suspended, moved.suspended) == (False, True)
+
+
 def test_a_program_that_ends_while_it_is_suspended_gives_everything_back() -> None:
     world = crowded(len(PAGES))
     idle = begin(world, 0)
@@ -156,15 +168,24 @@ def test_a_pass_that_fails_loses_what_it_was_to_bring_to_host_memory() -> None:
     world = crowded(len(PAGES))
     idle = begin(world, 0)
     world.run()
-    begin(world, 1)
+    younger = begin(world, 1)
+    while not (world.driver._waiting and world.driver._waiting[0].swap_outs):
+        world.pump()
+        world.clock.advance(0.25)
     world.driver.fail_next("trouble")
     world.run()
-    idle.synchronize("s")
+    younger.session.close()
+    world.control.check_integrity()
+    (space,) = idle.session._spaces.values()
+    lost = [lease for lease in space.pages.leases.values() if lease.absence is Absence.LOST]
+    assert lost
+    idle.forward([0], [lost[0].name], [], 0, [1])
+    idle.dist(1, "after")
     world.run()
+    assert "lost" in str(world.recorder.error("after"))
+    idle.session.close()
     world.control.check_integrity()
-    for program in (idle,):
-        program.session.close()
-    world.control.check_integrity()
+    assert world.free_pages == world.spec.pages
 
 
 def test_a_command_does_not_wait_for_pages_for_ever() -> None:

@@ -164,6 +164,8 @@ class AddressSpace:
         """That work on it and are open."""
         self.number = 0
         """In the order in which programs came: lower is older."""
+        self.retained_until = 0.0
+        """It has asked for its pages to stay on the device until then."""
         self.suspended = False
         """Its pages are needed by others; its queues sleep until they are back."""
         self.pages: NameTable[VirtualPage, PhysicalPage] = NameTable(

@@ -1,7 +1,8 @@
-"""Hints about where pages should lie. There is one tier so far, the device, and pages never leave it.
+"""Hints about where pages should lie.
 
-So a promise to keep them there holds by itself, for as long as promises are made; and nothing can be moved
-away or brought back: such hints are rejected, not ignored.
+Pages leave the device only when others need the room, and then with all of a program's (`pressure.py`). One that has
+asked for its pages to be retained is suspended last. Single pages cannot be moved away or brought back: such
+hints are rejected, not ignored.
 """
 
 from collections.abc import Sequence
@@ -18,10 +19,16 @@ Hint = Literal["retain", "demote", "prefetch"]
 
 
 def answer_hint(
-    space: AddressSpace, settings: ControlSettings, hint: Hint, pages: Sequence[VirtualPage], ttl_ms: int
+    space: AddressSpace,
+    settings: ControlSettings,
+    hint: Hint,
+    pages: Sequence[VirtualPage],
+    ttl_ms: int,
+    now: float,
 ) -> HintAnswer:
     """Raises `UnknownId` for pages that the program does not have."""
     leases = space.pages.find(pages)
     if hint != "retain" or any(lease.absence is Absence.LOST for lease in leases):
         return "rejected"
+    space.retained_until = now + min(ttl_ms, settings.max_retain_ms) / 1000
     return "clipped" if ttl_ms > settings.max_retain_ms else "accepted"

@@ -87,8 +87,8 @@ class Pressure:
                 continue
             idle = other not in busy and self._is_idle(other, batch.now)
             if (idle or rank(other) < mine) and self._memory.movable(other):
-                found.append((not idle, rank(other), other.number, other))
-        return [entry[-1] for entry in sorted(found)]
+                found.append((other.retained_until > batch.now, not idle, rank(other), other))
+        return [other for *_, other in sorted(found, key=lambda one: one[:-1])]
 
     def _is_idle(self, space: AddressSpace, now: float) -> bool:
         seconds = self._settings.idle_ms / 1000

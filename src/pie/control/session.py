@@ -120,7 +120,7 @@ class Session:
         found, lane = self._find(queue)
         if found.error is not None or lane.down:
             raise _refusal(found, lane)
-        return answer_hint(found.space, self._settings, hint, pages, ttl_ms)
+        return answer_hint(found.space, self._settings, hint, pages, ttl_ms, self._clock.now())
 
     def stop(self, queue: QueueId, listener: Listener) -> None:
         """Ends a run of decoding early; what is in flight of it is not told."""
