@@ -1,11 +1,12 @@
 """More programs than pages: does everybody finish, with the tokens they give alone, and what does it cost?
 
-Completions that all start at once, on a server whose pages suffice for all of them, for half, a quarter and an
-eighth. Then agents, which hold their pages while they wait for a tool and then need more of them: the deadlock
-of systems in which memory is held until its owner lets go.
+Completions that all start at once, on a server whose pages suffice for all of them, for half, a quarter and
+an eighth. Then agents, which hold their pages while they wait for a tool and then need more of them: the
+deadlock of systems in which memory is held until its owner lets go.
 """
 
 import asyncio
+import statistics
 import sys
 import time
 from typing import Any
@@ -39,8 +40,8 @@ async def main(prompt: str, max_tokens: int, turns: int):
         return context.tokens
 """
 PROMPT = (
-    "Story number {} of the old lighthouse keeper, who had lived on the rock for forty years and had seen more "
-    "ships than anybody else on that coast, begins like this:"
+    "Story number {} of the old lighthouse keeper, who had lived on the rock for forty years and had seen "
+    "more ships than anybody else on that coast, begins like this:"
 )
 DEMANDS = (1, 2, 4, 8)
 PAGE = 16
@@ -91,6 +92,11 @@ async def everything(report: Report) -> None:
                 await measure(report, kind, text, demand, count, tokens)
 
 
+def rate(runs: list[dict[str, Any]], demand: int) -> float:
+    """The median of its runs, in tokens a second."""
+    return statistics.median(run["tokens_per_second"] for run in runs if run["demand"] == demand)
+
+
 def main(given: Options) -> int:
     report = Report("contention", given, {"demands": DEMANDS})
     run(everything(report))
@@ -98,8 +104,7 @@ def main(given: Options) -> int:
         runs = [run for run in report.runs if run["kind"] == kind]
         same = sum(run["results"] == runs[0]["results"] for run in runs)
         report.require(f"{kind}: runs in which all finish with equal tokens", same, at_least=len(runs))
-        rate = {demand: max(r["tokens_per_second"] for r in runs if r["demand"] == demand) for demand in DEMANDS}
-        report.require(f"{kind}: throughput at 4x / at 1x", rate[4] / rate[1], at_least=0.8)
+        report.require(f"{kind}: throughput at 4x / at 1x", rate(runs, 4) / rate(runs, 1), at_least=0.8)
     for one in report.runs:
         del one["results"]
     return finish(report)

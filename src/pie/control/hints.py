@@ -1,8 +1,8 @@
 """Hints about where pages should lie.
 
-Pages leave the device only when others need the room, and then with all of a program's (`pressure.py`). One that has
-asked for its pages to be retained is suspended last. Single pages cannot be moved away or brought back: such
-hints are rejected, not ignored.
+Pages leave the device only when others need the room, and then with all of a program's (`pressure.py`). One
+that has asked for its pages to be retained is suspended last. Single pages cannot be moved away or brought
+back: such hints are rejected, not ignored.
 """
 
 from collections.abc import Sequence
