@@ -32,6 +32,7 @@ class PeerProcess:
         self.start_seconds = 0.0
         self._began = time.monotonic()
         self._rest = b""
+        self._ended = False
         self._log = log_file(engine)
         self._process = subprocess.Popen(
             [engine.python, str(engine.script), *engine.args],
@@ -114,7 +115,13 @@ class PeerProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """It may end by itself when its input does; what is left of it is killed."""
+        self.end()
+
+    def end(self) -> None:
+        """It may end by itself when its input does; what is left of it is killed. May be called again."""
+        if self._ended:
+            return
+        self._ended = True
         self._signal(signal.SIGCONT)
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):

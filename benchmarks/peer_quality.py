@@ -6,11 +6,10 @@ does not change from run to run and is kept beside its environment; Pie's own is
 
 import hashlib
 import json
-from collections.abc import Mapping
 
 from harness import Report
 from peer_process import PeerFailed, PeerProcess
-from peer_rows import ENVS, PIE_FP32, Engine
+from peer_rows import ENVS, PIE_FP32
 
 WINDOW, WINDOWS = 1024, 3
 KEPT = ENVS / "quality.json"
@@ -19,19 +18,26 @@ WITHIN = 0.01
 """So much above fp32's it may be, to count as equal."""
 
 
-def measure_quality(running: Mapping[Engine, PeerProcess], tokens: list[int], report: Report) -> None:
-    windows = [tokens[n * WINDOW : (n + 1) * WINDOW] for n in range(WINDOWS)]
-    kept = read_kept()
-    engines = dict(running)
-    for engine, process in engines.items():
-        value, own = score(process, windows, kept)
-        report.runs.append({"kind": "quality", "engine": engine.name, "nll": value, "by": own})
-    if PIE_FP32 not in engines:
-        with PeerProcess(PIE_FP32) as process:
-            process.wait_ready()
-            value, own = score(process, windows, kept)
-        report.runs.append({"kind": "quality", "engine": PIE_FP32.name, "nll": value, "by": own})
-    KEPT.write_text(json.dumps(kept, indent=1))
+class Quality:
+    """Notes each engine's figure as a run of the report."""
+
+    def __init__(self, tokens: list[int], report: Report) -> None:
+        self._windows = [tokens[n * WINDOW : (n + 1) * WINDOW] for n in range(WINDOWS)]
+        self._report = report
+        self._kept = read_kept()
+
+    def add(self, process: PeerProcess) -> None:
+        value, source = score(process, self._windows, self._kept)
+        run = {"kind": "quality", "engine": process.engine.name, "nll": value, "by": source}
+        self._report.runs.append(run | {"version": process.version, "start_s": process.start_seconds})
+        KEPT.write_text(json.dumps(self._kept, indent=1))
+
+    def ensure_reference(self) -> None:
+        """fp32's figure, also where no row of the report is in fp32."""
+        if all(run["engine"] != PIE_FP32.name for run in self._report.runs if run["kind"] == "quality"):
+            with PeerProcess(PIE_FP32) as process:
+                process.wait_ready()
+                self.add(process)
 
 
 def score(process: PeerProcess, windows: list[list[int]], kept: dict[str, float]) -> tuple[float | None, str]:

@@ -13,14 +13,12 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from typing import Any
 
 from harness import Options, Report, finish, options
 from peer_process import PeerFailed, PeerProcess
-from peer_quality import measure_quality
+from peer_quality import Quality
 from peer_report import figures, judge, markdown, show
 from peer_rows import FULL, QUICK, Engine, Row
 from quality import text
@@ -32,7 +30,7 @@ from pie.settings import default_home
 PROMPT_TOKENS = 128
 TOKENS_OUT = {1: 128, 8: 64, 32: 64}
 ROUNDS = 3
-FULL_SECONDS, QUICK_SECONDS = 660.0, 200.0
+FULL_SECONDS, QUICK_SECONDS = 640.0, 200.0
 """After this, no further run begins."""
 WAVE_SECONDS, WARM_SECONDS = 90.0, 60.0
 Processes = dict[Engine, PeerProcess]
@@ -55,40 +53,36 @@ class Prompts:
         return [self.tokens[start : start + PROMPT_TOKENS] for start in starts]
 
 
-def start_all(rows: tuple[Row, ...], report: Report, stack: ExitStack) -> Processes:
-    """Starts them together (some compile for minutes); says what is missing or fails, and goes on."""
+def start_all(rows: tuple[Row, ...], report: Report, quality: Quality, stack: ExitStack) -> Processes:
+    """Starts them together; says what is missing or fails, and goes on. The quality of those that start
+    soon is measured while others still compile."""
     started: Processes = {}
     for engine in dict.fromkeys(row.engine for row in rows):
         if engine.missing:
             leave_out(engine, engine.missing, report)
         else:
             started[engine] = stack.enter_context(PeerProcess(engine))
-    problems = {engine: problem_of(process.wait_ready) for engine, process in started.items()}
-    for engine, process in started.items():
-        problem = problems[engine] or problem_of(partial(warm_up, process))
-        if problem:
-            leave_out(engine, problem, report)
-    gone = {run["engine"] for run in report.runs if run["kind"] == "missing"}
-    return {engine: process for engine, process in started.items() if engine.name not in gone}
+    for engine in sorted(started, key=lambda engine: engine.start_seconds):
+        try:
+            prepare(started[engine], quality)
+        except PeerFailed as error:
+            leave_out(engine, str(error), report)
+            started.pop(engine).end()
+    return started
+
+
+def prepare(process: PeerProcess, quality: Quality) -> None:
+    """Raises `PeerFailed`."""
+    process.wait_ready()
+    say(f"{process.engine.name} is ready after {process.start_seconds:.0f} s ({process.version})")
+    with process.awake():
+        process.wave([[7 * n + m for m in range(PROMPT_TOKENS)] for n in range(4)], 8, "stream", WARM_SECONDS)
+    quality.add(process)
 
 
 def leave_out(engine: Engine, reason: str, report: Report) -> None:
     say(f"{engine.name} is left out: {reason}")
     report.runs.append({"kind": "missing", "engine": engine.name, "reason": reason})
-
-
-def problem_of(action: Callable[[], None]) -> str:
-    try:
-        action()
-    except PeerFailed as error:
-        return str(error)
-    return ""
-
-
-def warm_up(process: PeerProcess) -> None:
-    say(f"{process.engine.name} is ready after {process.start_seconds:.0f} s ({process.version})")
-    with process.awake():
-        process.wave([[7 * n + m for m in range(PROMPT_TOKENS)] for n in range(4)], 8, "stream", WARM_SECONDS)
 
 
 def measure(
@@ -113,7 +107,7 @@ def run_one(row: Row, running: Processes, given: list[list[int]], tokens: int, r
             found = figures(process.wave(given, tokens, row.way, WAVE_SECONDS))
     except PeerFailed as error:
         leave_out(row.engine, str(error), report)
-        del running[row.engine]
+        running.pop(row.engine).end()
         return
     rate, first = found["total_per_s"], found["ttft_ms"]
     say(f"{row.name}, {len(given)}: {rate:.0f} tokens/s in all, first after {first:.0f} ms")
@@ -144,8 +138,9 @@ def main(given: Options, own: argparse.Namespace) -> int:
     rows = chosen_rows(given.quick, own.only)
     report = Report("peers", given, {"threads": 2, "prompt_tokens": PROMPT_TOKENS, "tokens_out": TOKENS_OUT})
     with ExitStack() as stack:
-        running = start_all(rows, report, stack)
-        measure_quality(running, prompts.tokens, report)
+        quality = Quality(prompts.tokens, report)
+        running = start_all(rows, report, quality, stack)
+        quality.ensure_reference()
         measure(rows, running, prompts, report, until)
     judge(report, rows)
     show(report, rows)
