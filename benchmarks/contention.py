@@ -94,7 +94,8 @@ async def everything(report: Report) -> None:
 
 def rate(runs: list[dict[str, Any]], demand: int) -> float:
     """The median of its runs, in tokens a second."""
-    return statistics.median(run["tokens_per_second"] for run in runs if run["demand"] == demand)
+    rates: list[float] = [run["tokens_per_second"] for run in runs if run["demand"] == demand]
+    return statistics.median(rates)
 
 
 def main(given: Options) -> int:

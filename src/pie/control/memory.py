@@ -73,10 +73,10 @@ class Memory:
         refs = self.pages.refs
         return {page: leases for page, leases in found.items() if refs[page] == len(leases)}
 
-    def swap_out(self, space: AddressSpace, now: float) -> list[int]:
-        """Gives up the program's pages, as far as host memory has room: rows for the driver. The pages are
+    def swap_out(self, space: AddressSpace, now: float) -> list[tuple[PhysicalPage, HostPlace]]:
+        """Gives up the program's pages, as far as host memory has room: from where to where. The pages are
         free when the pass under construction has been built."""
-        rows: list[int] = []
+        moves: list[tuple[PhysicalPage, HostPlace]] = []
         for page, leases in islice(self.movable(space).items(), len(self.host.free)):
             place = self.host.take()
             for lease in leases:
@@ -86,8 +86,8 @@ class Memory:
             for _ in leases[1:]:
                 self.host.share(place)
             space.pages.held.change(-len(leases), now)
-            rows += (page, place)
-        return rows
+            moves.append((page, place))
+        return moves
 
     def swapped(self, space: AddressSpace) -> dict[HostPlace, list[PageLease]]:
         """What waits in host memory, and the leases that stand for it."""
@@ -97,9 +97,9 @@ class Memory:
                 found.setdefault(lease.host, []).append(lease)
         return found
 
-    def swap_in(self, space: AddressSpace, now: float) -> list[int]:
-        """Brings everything back: rows for the driver. There are pages enough for `swapped`."""
-        rows: list[int] = []
+    def swap_in(self, space: AddressSpace, now: float) -> list[tuple[HostPlace, PhysicalPage]]:
+        """Brings everything back: from where to where. There are pages enough for `swapped`."""
+        moves: list[tuple[HostPlace, PhysicalPage]] = []
         for place, leases in self.swapped(space).items():
             page = self.pages.take()
             for lease in leases:
@@ -109,8 +109,8 @@ class Memory:
             for _ in leases[1:]:
                 self.pages.share(page)
             space.pages.held.change(len(leases), now)
-            rows += (place, page)
-        return rows
+            moves.append((place, page))
+        return moves
 
     def give_page(self, space: AddressSpace, lease: PageLease, now: float) -> PhysicalPage:
         """A page of its own for a lease without one. `pages.lacks` was asked before."""

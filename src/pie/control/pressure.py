@@ -95,9 +95,9 @@ class Pressure:
         return all(not queue.work and now - queue.since >= seconds for queue in space.queues)
 
     def _suspend(self, batch: "Batch", space: AddressSpace) -> None:
-        rows = self._memory.swap_out(space, batch.now)
-        batch.columns.swap_outs += rows
-        batch.host_places.update(rows[1::2])
+        for page, place in self._memory.swap_out(space, batch.now):
+            batch.columns.swap_outs += (page, place)
+            batch.host_places.add(place)
         space.suspended = True
         self.suspensions += 1
         for queue in space.queues:
@@ -157,9 +157,9 @@ class Pressure:
         for space in sorted(spaces, key=rank, reverse=True):
             if not self._has_room_for(batch, space):
                 break
-            rows = self._memory.swap_in(space, batch.now)
-            batch.columns.swap_ins += rows
-            batch.touched.pages_changed.update(rows[1::2])
+            for place, page in self._memory.swap_in(space, batch.now):
+                batch.columns.swap_ins += (place, page)
+                batch.touched.pages_changed.add(page)
             space.suspended = False
             woken += [queue for queue in space.queues if queue in self.asleep]
         for queue in woken:
