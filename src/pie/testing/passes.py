@@ -31,6 +31,12 @@ class PassBuilder:
             name: [0] if name.endswith("starts") else [] for name in COLUMNS
         }
 
+    def swap_out(self, page: int, place: int) -> "PassBuilder":
+        return self._extend("swap_outs", (page, place))
+
+    def swap_in(self, place: int, page: int) -> "PassBuilder":
+        return self._extend("swap_ins", (place, page))
+
     def fresh(self, *pages: int) -> "PassBuilder":
         return self._extend("fresh_pages", pages)
 
