@@ -13,9 +13,10 @@ from pairs import PAGES, SIZE, Pair, RandomPrograms
 
 from pie.core.progress import NoProgress
 from pie.inference.executor import TorchExecutor
+from pie.inference.rotary import frequencies
 from pie.inference.settings import InferenceSettings
-from pie.models import ModelStore
-from pie.models.tiny import tiny_tokenizer
+from pie.models import ModelStore, RopeScaling
+from pie.models.tiny import TINY, tiny_tokenizer
 from pie.testing.passes import PassBuilder
 
 SETTINGS = InferenceSettings(
@@ -146,3 +147,13 @@ def test_a_window_is_as_long_as_transformers_own(make_pair: MakePair, family: st
     with torch.no_grad():
         wanted = pair.reference.model(torch.tensor([tokens])).logits[0, -1].log_softmax(-1)
     torch.testing.assert_close(torch.tensor(result.chosen_logprobs), wanted, atol=2e-4, rtol=1e-4)
+
+
+def test_factors_of_frequencies_in_a_gguf_are_what_llama3_scaling_says() -> None:
+    scaling = RopeScaling("llama3", 8.0, 1.0, 4.0, 32)
+    config = replace(TINY, head_dim=16, rope_scaling=scaling)
+    wanted = frequencies(config)
+    factors = (frequencies(replace(config, rope_scaling=None)) / wanted).tolist()
+    found = frequencies(replace(config, rope_scaling=RopeScaling("factors", factors=tuple(factors))))
+    assert min(factors) == 1.0 < max(factors) == pytest.approx(8.0)
+    torch.testing.assert_close(found, wanted)

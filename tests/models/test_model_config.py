@@ -36,6 +36,9 @@ FAMILIES = {
     "qwen2": replace(TINY, architecture="qwen2", qkv_bias=True),
     "qwen3": replace(TINY, architecture="qwen3", qk_norm=True, head_dim=12),
     "gemma3": GEMMA,
+    "llama with factors of frequencies": replace(
+        TINY, rope_scaling=RopeScaling("factors", factors=(1.0, 1.5, 4.0, 8.0))
+    ),
     "mistral as llama": replace(TINY, window=32, windowed_layers=(0, 1)),
 }
 

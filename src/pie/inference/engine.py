@@ -76,7 +76,13 @@ class Opener:
         return PageStorage(self.config, settings.pages, settings.page_size, settings.embs, precision)
 
     def _kernels(self) -> Kernels | None:
-        if self.settings.kernels == "torch" or self.config.head_dim > MOST_HEAD_DIM:
+        if self.settings.kernels == "torch":
+            return None
+        if self.config.head_dim > MOST_HEAD_DIM:
+            log.warning(
+                "the compiled kernels take heads of at most %d numbers, this model has %d; it runs in plain "
+                "torch, at half the speed", MOST_HEAD_DIM, self.config.head_dim,
+            )  # fmt: skip
             return None
         folder = Path(self.settings.kernels_folder or self.prepared.parent / "kernels")
         try:

@@ -9,7 +9,7 @@ import numpy as np
 from gguf.constants import GGMLQuantizationType
 
 from pie.models.config import ModelConfig
-from pie.models.gguf_config import gguf_name
+from pie.models.gguf_config import ROPE_FACTORS, gguf_name
 from pie.models.numbers import Floats
 from pie.models.tiny import CHAT_TEMPLATE, SPECIAL, TINY, random_tensors, tiny_tokenizer
 
@@ -30,6 +30,8 @@ def write_tiny_gguf(
     for key, value in {**config_metadata(config), **(metadata or {})}.items():
         writer.add_key_value(key, value, kind_of(value))
     add_tokenizer(writer)
+    if config.rope_scaling is not None and config.rope_scaling.kind == "factors":
+        writer.add_tensor(ROPE_FACTORS, np.array(config.rope_scaling.factors, np.float32))
     for name, values in random_tensors(config, seed).items():
         add_tensor(writer, name, values, config, GGMLQuantizationType[format])
     writer.write_header_to_file()
