@@ -14,8 +14,8 @@ from pie.testing.passes import PassBuilder
 pytestmark = pytest.mark.model
 
 TEXT = (
-    "The sun rises in the east and sets in the west. Water boils at one hundred degrees Celsius and freezes at "
-    "zero. The capital of France is Paris, and the capital of Germany is Berlin. "
+    "The sun rises in the east and sets in the west. Water boils at one hundred degrees Celsius and freezes "
+    "at zero. The capital of France is Paris, and the capital of Germany is Berlin. "
 )
 MOST_NATS = 2.6
 """A token of `TEXT`, on average; a mistake in any part of the model gives more than 5."""
