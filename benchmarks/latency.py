@@ -1,14 +1,16 @@
 """Do others wait when a long prompt arrives? The time between tokens of 16 programs that decode, with and
 without a prompt of 2,000 tokens that is read meanwhile, for several budgets of prompt tokens a pass.
 
-The real model in its own process. Each decoder wakes for every token and notes the time; intervals count from
-the reader's first command to its last hidden state. A budget of 2,048 is as if prompts were never split.
+The real model in its own process. Each decoder picks its tokens itself, so it wakes for each (the hard case:
+its next step is asked for only when the last has come back) and notes the time; intervals count from the
+reader's first command to its last hidden state. A budget of 2,048 is as if prompts were never split.
 """
 
 import asyncio
 import json
 import sys
 import time
+from itertools import pairwise
 from typing import Any
 
 from harness import Options, Report, finish, options, summary
@@ -96,7 +98,7 @@ async def measure(stack: Stack, tokens: int) -> dict[str, Any]:
 
 def intervals(times: list[list[float]], first: float, last: float) -> list[float]:
     """Those that end between the two moments."""
-    pairs = [pair for own in times for pair in zip(own, own[1:], strict=False)]
+    pairs = [pair for own in times for pair in pairwise(own)]
     return [1e3 * (after - before) for before, after in pairs if first < after <= last]
 
 
