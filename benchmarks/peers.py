@@ -9,6 +9,7 @@ named, and left out.
 """
 
 import argparse
+import os
 import random
 import signal
 import sys
@@ -30,9 +31,10 @@ from pie.settings import default_home
 PROMPT_TOKENS = 128
 TOKENS_OUT = {1: 128, 8: 64, 32: 64}
 ROUNDS = 3
-FULL_SECONDS, QUICK_SECONDS = 640.0, 200.0
+FULL_SECONDS, QUICK_SECONDS = 640.0, 180.0
 """After this, no further run begins."""
 WAVE_SECONDS, WARM_SECONDS = 90.0, 60.0
+QUIET_LOAD = 0.7
 Processes = dict[Engine, PeerProcess]
 
 
@@ -119,6 +121,14 @@ def chosen_rows(quick: bool, only: list[str]) -> tuple[Row, ...]:
     return tuple(r for r in rows if not only or any(word.lower() in r.name.lower() for word in only))
 
 
+def load() -> float:
+    """Processes that run already; says so where they would spoil the comparison."""
+    busy = os.getloadavg()[0]
+    if busy > QUIET_LOAD:
+        say(f"the machine is busy (load {busy:.1f}): spinning engines suffer from that most: not fair")
+    return busy
+
+
 def own_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--only", nargs="+", default=[])
@@ -136,7 +146,8 @@ def main(given: Options, own: argparse.Namespace) -> int:
     model = ModelStore(default_home()).pull(DEFAULT_SOURCE, NoProgress())
     prompts = Prompts(load_tokenizer(model).encode(text()), given.seed)
     rows = chosen_rows(given.quick, own.only)
-    report = Report("peers", given, {"threads": 2, "prompt_tokens": PROMPT_TOKENS, "tokens_out": TOKENS_OUT})
+    settings = {"threads": 2, "prompt_tokens": PROMPT_TOKENS, "tokens_out": TOKENS_OUT, "load_before": load()}
+    report = Report("peers", given, settings)
     with ExitStack() as stack:
         quality = Quality(prompts.tokens, report)
         running = start_all(rows, report, quality, stack)
