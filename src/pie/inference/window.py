@@ -46,4 +46,5 @@ def narrow_block(block: Block, slots_at: Ints, inputs_at: Ints, window: int) -> 
     limits = inputs_at[block.first : block.last] - window
     mask = block.mask & (slots_at[block.slots][None, :] > limits[:, None])
     seen = mask.any(0)
+    seen[:1] = True  # never none at all: attention over nothing has no shape
     return Block(block.first, block.last, block.slots[seen], np.ascontiguousarray(mask[:, seen]))
