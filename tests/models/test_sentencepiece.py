@@ -5,6 +5,7 @@ from itertools import pairwise
 from random import Random
 
 import pytest
+from tokenizers import AddedToken
 
 from pie.core.errors import BadModel
 from pie.models.gguf_file import GgufFile, read_gguf
@@ -103,3 +104,10 @@ def test_a_damaged_vocabulary_is_refused(
 ) -> None:
     with pytest.raises(BadModel, match=complaint):
         gguf_tokenizer(with_pieces(base, list("ab▁"), **changes))
+
+
+def test_an_added_token_that_marks_spaces_stands_for_spaces(base: GgufFile) -> None:
+    engine = gguf_tokenizer(with_pieces(base, list("ab▁")))
+    engine.add_tokens([AddedToken("▁▁▁▁", special=False, normalized=False)])
+    vocabulary = make_vocabulary("tiny", engine, 320)
+    assert vocabulary.tokens[engine.token_to_id("▁▁▁▁")] == b"    "

@@ -42,7 +42,8 @@ def make_vocabulary(origin: str, engine: tokenizers.Tokenizer, size: int) -> Voc
             raise BadModel(f"{origin}: the tokenizer does not fit the model: token {token:,} of {size:,}")
         tokens[token] = byte_level_bytes(text, alphabet) if byte_level else sentencepiece_bytes(text)
     for token, added in engine.get_added_tokens_decoder().items():
-        tokens[token] = b"" if added.special else added.content.encode()
+        spelled = added.content.encode() if byte_level else sentencepiece_bytes(added.content)
+        tokens[token] = b"" if added.special else spelled
     return Vocabulary(tokens, leading_space=not byte_level and has_part(description.get("decoder"), "Strip"))
 
 
