@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 import pytest
 from tokenizers import AddedToken
@@ -33,11 +34,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> GgufFile:
     return read_gguf(write_tiny_gguf(tmp_path_factory.mktemp("pieces") / "tiny.gguf"))
 
 
-def with_pieces(base: GgufFile, pieces: list[str], **changes: object) -> GgufFile:
+def with_pieces(base: GgufFile, pieces: list[str], **changes: Any) -> GgufFile:
     tokens = [*SPECIAL, *RUNS, *BYTES, *pieces]
     kinds = [2, 3, 3, 3, *[4] * len(RUNS), *[6] * 256, *[1] * len(pieces)]
     marked = len(tokens) - len(pieces)
-    metadata = {
+    metadata: dict[str, Any] = {
         "tokenizer.ggml.model": "llama",
         "tokenizer.ggml.tokens": tokens,
         "tokenizer.ggml.token_type": kinds,
@@ -100,7 +101,7 @@ def test_a_prefix_of_a_space_is_put_there_and_taken_away(base: GgufFile) -> None
     ],
 )
 def test_a_damaged_vocabulary_is_refused(
-    base: GgufFile, changes: dict[str, object], complaint: str
+    base: GgufFile, changes: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(BadModel, match=complaint):
         gguf_tokenizer(with_pieces(base, list("ab▁"), **changes))

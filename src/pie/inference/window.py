@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pie.inference.columns import Ints
+from pie.inference.columns import Bools, Ints
 from pie.inference.storage import PageStorage
 from pie.inference.visibility import Block, Rows, View
 
@@ -45,6 +45,6 @@ def narrow_rows(rows: Rows, slots_at: Ints, inputs_at: Ints, window: int) -> Row
 def narrow_block(block: Block, slots_at: Ints, inputs_at: Ints, window: int) -> Block:
     limits = inputs_at[block.first : block.last] - window
     mask = block.mask & (slots_at[block.slots][None, :] > limits[:, None])
-    seen = mask.any(0)
+    seen: Bools = np.any(mask, axis=0)
     seen[:1] = True  # never none at all: attention over nothing has no shape
     return Block(block.first, block.last, block.slots[seen], np.ascontiguousarray(mask[:, seen]))
