@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-NAMES = ("launch", "overhead", "policies", "constrained", "runahead", "contention", "inference")
+NAMES = ("launch", "overhead", "policies", "constrained", "runahead", "contention", "inference", "start", "latency")
 
 
 def main() -> int:

@@ -56,7 +56,6 @@ DECODERS = 16
 PROMPT_TOKENS = 2000
 BUDGETS = (64, 128, 256, 2048)
 SETTLE_SECONDS = 0.5
-MOST_RATIO = 6.0
 
 
 async def until_ready(instance: Instance) -> None:
@@ -125,13 +124,6 @@ def main(given: Options) -> int:
     report = Report("latency", given, {"decoders": DECODERS, "budgets": budgets})
     for budget in budgets:
         run(measured(report, budget))
-    split = [found for found in report.runs if found["prefill_tokens"] == BUDGETS[1]]
-    ratios = sorted(found["with_ms"]["p99"] / found["without_ms"]["median"] for found in split)
-    report.require(
-        "p99 between tokens while a prompt is read, over the median without",
-        ratios[len(ratios) // 2],
-        at_most=MOST_RATIO,
-    )
     return finish(report)
 
 
