@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-NAMES = ("launch", "overhead", "policies", "constrained", "runahead", "contention", "inference", "start", "latency")
+NAMES = (
+    "launch", "overhead", "policies", "constrained", "runahead", "contention", "inference", "start", "latency",
+)  # fmt: skip
 
 
 def main() -> int:
