@@ -6,8 +6,16 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 NAMES = (
-    "launch", "overhead", "policies", "constrained", "runahead", "contention", "inference", "start", "latency",
-)  # fmt: skip
+    "launch",
+    "overhead",
+    "policies",
+    "constrained",
+    "runahead",
+    "contention",
+    "inference",
+    "start",
+    "latency",
+)
 
 
 def main() -> int:
