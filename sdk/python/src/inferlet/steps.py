@@ -35,8 +35,9 @@ WHOLE: Pace = (Run(RUN_TOKENS, RUN_TOKENS),)
 """Nobody looks at the tokens before the end."""
 WATCHED: Pace = (Run(RUN_TOKENS, 4),)
 """Each token may be the last one: what comes after it was computed for nothing."""
-STREAMED: Pace = (Run(4, 1), Run(28, 4), Run(RUN_TOKENS, 8))
-"""The first tokens at once, then a few at a time: waking a program costs more than a token."""
+STREAMED: Pace = (Run(4, 1), Run(RUN_TOKENS, 1))
+"""Each token when it is there: whoever reads along sees no gaps. The first run is short, for a program that
+looks at the beginning and stops."""
 
 
 class Plan(NamedTuple):
