@@ -63,7 +63,9 @@ class Columns:
         return len(self.input_starts) - 1
 
 
-WIDTHS = {"swap_outs": 2, "swap_ins": 2, "copies": 5, "page_masks": 2, "outputs": 2, "adapted": 2, "sample_numbers": 6}
+WIDTHS = {
+    "swap_outs": 2, "swap_ins": 2, "copies": 5, "page_masks": 2, "outputs": 2, "adapted": 2, "sample_numbers": 6,
+}  # fmt: skip
 NAMES = tuple(Columns.__dataclass_fields__)
 
 

@@ -20,12 +20,12 @@ from pie.inference.handlers.distribution import NotFinite
 from pie.inference.handlers.embed import embed_slots, embed_tokens
 from pie.inference.handlers.forward import Forward
 from pie.inference.handlers.fresh import clear_fresh_pages
-from pie.inference.handlers.swap import swap_pages
-from pie.inference.host_storage import HostStorage
 from pie.inference.handlers.mask import mask_pages
 from pie.inference.handlers.matchers import masked_distributions
 from pie.inference.handlers.sample import Samples
 from pie.inference.handlers.score import score_tokens
+from pie.inference.handlers.swap import swap_pages
+from pie.inference.host_storage import HostStorage
 from pie.inference.lora import Lora
 from pie.inference.matchers import MatcherTable
 from pie.inference.rotary import Rotary
