@@ -64,7 +64,8 @@ class Columns:
 
 
 WIDTHS = {
-    "swap_outs": 2, "swap_ins": 2, "copies": 5, "page_masks": 2, "outputs": 2, "adapted": 2, "sample_numbers": 6,
+    "swap_outs": 2, "swap_ins": 2, "copies": 5, "page_masks": 2, "outputs": 2, "adapted": 2,
+    "sample_numbers": 6,
 }  # fmt: skip
 NAMES = tuple(Columns.__dataclass_fields__)
 
