@@ -29,6 +29,9 @@ from pie.core.programs import Launch, Source
 from pie.launch import Stack
 
 CLIENTS = 128
+THREADS = 1
+"""Of the driver. With one, the device has a core of its own, as an accelerator has; where it shares all cores
+with the host, time in which it idles is time in which the host gets on, and no policy can gain much."""
 PROGRAM = """
 from inferlet import Context
 
@@ -56,7 +59,7 @@ class Way:
     @property
     def settings(self) -> dict[str, Any]:
         tuned = {"t-only": "policy_t_ms", "k-only": "policy_k"}.get(self.policy)
-        chosen: dict[str, Any] = {"policy": self.policy, "fuse": self.fuse}
+        chosen: dict[str, Any] = {"policy": self.policy, "fuse": self.fuse, "threads": THREADS}
         return chosen | ({tuned: self.value} if tuned else {})
 
 
@@ -141,7 +144,7 @@ async def everything(report: Report) -> None:
 
 
 def main(given: Options) -> int:
-    report = Report("policies", given, {"clients": CLIENTS, "mean_tokens": MEAN_TOKENS})
+    report = Report("policies", given, {"clients": CLIENTS, "mean_tokens": MEAN_TOKENS, "threads": THREADS})
     run(everything(report))
     for load in LOADS[:1] if given.quick else LOADS:
         ours = best(report, load, "adaptive", fuse=True)

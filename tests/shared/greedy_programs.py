@@ -293,9 +293,10 @@ def biases(
         torch.zeros(mask.shape).masked_fill(~seen, torch.finfo(torch.float32).min)[None, None]
         for seen in (mask, near)
     )
-    if getattr(config, "layer_types", None) is None:
-        return sliding
-    return {"full_attention": full, "sliding_attention": sliding}
+    kinds = set(getattr(config, "layer_types", None) or ())
+    if len(kinds) > 1:
+        return {"full_attention": full, "sliding_attention": sliding}
+    return full if kinds == {"full_attention"} else sliding
 
 
 def worst_miss(
