@@ -21,8 +21,8 @@ setup: $(STAMP) ## virtual environment, pinned packages, default model, runner g
 demo: $(STAMP) ## the main job: text completion on the default model
 	@$(BIN)/pie run text-completion -- --prompt "Once upon a time, a small robot" --max-tokens 64
 
-test: setup ## all tests
-	@$(BIN)/python -m pytest
+test: setup ## all tests, two at a time
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP) ## ruff, mypy, import-linter, coverage of the contract
 	@$(BIN)/ruff check .

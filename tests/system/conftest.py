@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,9 @@ async def whole(running: Whole) -> AsyncIterator[Whole]:
     before = held(running)
     yield running
     await running.settle()
-    assert held(running) == before
+    after = held(running)
+    # Files that earlier tests have left open may be closed meanwhile.
+    assert replace(after, descriptors=max(after.descriptors, before.descriptors)) == before
 
 
 def held(whole: Whole) -> Held:
