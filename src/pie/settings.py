@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     page_size: int = Field(16, ge=8, le=32, description="Tokens in one key-value page")
     pages: int = Field(4096, ge=1, description="Key-value pages on the device")
     host_pages: int = Field(
-        16384, ge=0, description="Pages of suspended programs in host memory, as needed; 0: never suspend"
+        8192, ge=0, description="Pages of suspended programs in host memory, as needed; 0: never suspend"
     )
     embs: int = Field(32768, ge=1, description="Embedding slots on the device")
     slots: int = Field(16384, ge=1, description="Token slots on the device")

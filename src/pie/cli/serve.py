@@ -55,7 +55,7 @@ def serve(
     pages: Annotated[int | None, typer.Option(help="Key-value pages [default: 4096].")] = None,
     host_pages: Annotated[
         int | None,
-        typer.Option(help="Pages of suspended programs in host memory; 0: never suspend [default: 16384]."),
+        typer.Option(help="Pages of suspended programs in host memory; 0: never suspend [default: 8192]."),
     ] = None,
     adapter: AdapterOption = None,
     instances: Annotated[int | None, typer.Option(help="Programs at once, at most [default: 2048].")] = None,

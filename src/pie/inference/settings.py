@@ -9,7 +9,7 @@ class InferenceSettings:
     page_size: int = 16
     """Tokens in one key-value page."""
     pages: int = 4096
-    host_pages: int = 16384
+    host_pages: int = 8192
     embs: int = 32768
     slots: int = 16384
     """Token slots."""
