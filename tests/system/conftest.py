@@ -38,8 +38,12 @@ async def whole(running: Whole) -> AsyncIterator[Whole]:
     yield running
     await running.settle()
     after = held(running)
-    # Files that earlier tests have left open may be closed meanwhile.
-    assert replace(after, descriptors=max(after.descriptors, before.descriptors)) == before
+    # What start-up or earlier tests have left behind may come to its end meanwhile.
+    assert replace(
+        after,
+        tasks=max(after.tasks, before.tasks),
+        descriptors=max(after.descriptors, before.descriptors),
+    ) == before
 
 
 def held(whole: Whole) -> Held:

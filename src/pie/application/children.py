@@ -45,8 +45,9 @@ Start = Callable[[Launch, "Guest"], "Instance"]
 class Child:
     """One of them, alive or ended."""
 
-    def __init__(self, number: int, instance: "Instance", lent: Limits) -> None:
+    def __init__(self, number: int, parent: "Guest", instance: "Instance", lent: Limits) -> None:
         self.number = number
+        self._parent = parent
         self.instance = instance
         self.lent = lent
         self._ended: Finished | Failed | None = None
@@ -115,12 +116,18 @@ class Child:
         self._blobs.end(over)
 
     async def _until_room(self) -> None:
-        """A parent that only waits for the end would wait for ever if its child had to wait for it."""
+        """A parent that only waits for the end would wait for ever if its child had to wait for it.
+
+        That it will never receive can be said only when it sleeps: until then it may be on its way to.
+        """
         while self._full():
-            if self._waiting and not self._heard:
+            only_waits = bool(self._waiting) and not self._heard
+            if only_waits and self._parent.asleep:
                 (self._texts if self._texts.messages else self._blobs).drop_oldest()
             else:
                 self._room.clear()
+                if only_waits:
+                    self._parent.when_asleep(self._room.set)
                 await self._room.wait()
 
     def _full(self) -> bool:
@@ -146,7 +153,7 @@ class Children:
         self._check_room()
         limits = share_of(self._parent, share)
         launch = Launch(program, args, limits, self._parent.tenant)
-        child = Child(self._last + 1, self._start(launch, self._parent), limits)
+        child = Child(self._last + 1, self._parent, self._start(launch, self._parent), limits)
         self._last += 1
         self._children[child.number] = child
         self._parent.lend(limits.pages, limits.calls_in_flight)

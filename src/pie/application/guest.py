@@ -37,7 +37,7 @@ class Guest:
     """
 
     __slots__ = (
-        "_began", "_enqueue", "_loop", "_make_fiber", "_timers", "args", "bytes_out", "children", "closed",
+        "_began", "_enqueue", "_loop", "_make_fiber", "_on_sleep", "_timers", "args", "bytes_out", "children", "closed",
         "control", "cpu_seconds", "doomed", "fault", "fiber", "futures", "grammars", "host_calls", "http",
         "id", "inbox", "interruption", "limits", "loop_line", "origin", "outbox", "outboxes", "parent",
         "program", "queued", "services", "session", "settle", "suspension", "tenant", "topics",
@@ -107,6 +107,7 @@ class Guest:
         self._enqueue = enqueue
         self._began = time.monotonic()
         self._timers: set[asyncio.TimerHandle] = set()
+        self._on_sleep: set[Callable[[], None]] = set()
 
     # What bindings use
 
@@ -237,6 +238,20 @@ class Guest:
         if fiber.vacancy is not None:
             self.suspension = fiber.vacancy.move_in(self.next_program())
         return fiber
+
+    @property
+    def asleep(self) -> bool:
+        """It has asked for what it wants, and waits."""
+        return self.suspension.waits
+
+    def when_asleep(self, callback: Callable[[], None]) -> None:
+        """Called once, the next time it falls asleep."""
+        self._on_sleep.add(callback)
+
+    def fell_asleep(self) -> None:
+        callbacks, self._on_sleep = self._on_sleep, set()
+        for callback in callbacks:
+            callback()
 
     def spent(self, seconds: float) -> None:
         """Counts processor time against the budget, and those of its ancestors."""

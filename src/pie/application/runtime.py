@@ -104,7 +104,9 @@ class Runtime:
             done = True
         if done or guest.doomed is not None:
             guest.settle()
-        elif not guest.suspension.waits:
+        elif guest.asleep:
+            guest.fell_asleep()
+        else:
             self.yields += 1
             self._put(self._computing, guest)
 
