@@ -37,10 +37,10 @@ class Guest:
     """
 
     __slots__ = (
-        "_began", "_enqueue", "_loop", "_make_fiber", "_on_sleep", "_timers", "args", "bytes_out", "children", "closed",
-        "control", "cpu_seconds", "doomed", "fault", "fiber", "futures", "grammars", "host_calls", "http",
-        "id", "inbox", "interruption", "limits", "loop_line", "origin", "outbox", "outboxes", "parent",
-        "program", "queued", "services", "session", "settle", "suspension", "tenant", "topics",
+        "_began", "_enqueue", "_loop", "_make_fiber", "_on_sleep", "_timers", "args", "bytes_out", "children",
+        "closed", "control", "cpu_seconds", "doomed", "fault", "fiber", "futures", "grammars", "host_calls",
+        "http", "id", "inbox", "interruption", "limits", "loop_line", "origin", "outbox", "outboxes",
+        "parent", "program", "queued", "services", "session", "settle", "suspension", "tenant", "topics",
     )
 
     def __init__(

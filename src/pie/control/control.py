@@ -57,6 +57,11 @@ class Control:
         self._sessions[instance] = session
         return session
 
+    def adopt(self, settings: ControlSettings) -> None:
+        """How passes are planned from now on; what sessions may take stays as it was."""
+        for lane in self._lanes.values():
+            lane.planner.adopt(settings)
+
     def pump(self) -> None:
         """Plans and sends while there is something to send. Cheap when there is not."""
         for lane in self._lanes.values():

@@ -44,11 +44,9 @@ class Planner:
         self._came_back = 0
         """How many of them have, since the last pass was sent."""
         self._memory = memory
-        self._settings = settings
         self._spec = spec
         self._desk = Desk(memory, self.outcomes, self.in_flight)
-        self._policy = make_policy(settings)
-        self._most_passes = settings.passes_in_flight or self._policy.passes
+        self.adopt(settings)
         self._number = 0
         self._idle_since = 0.0
         self._busy_since = 0.0
@@ -59,6 +57,12 @@ class Planner:
         """Nothing to send, to execute or to deliver."""
         pressure = self.pressure
         return not (self.waiting or self.outcomes or self._errands or pressure.starved or pressure.asleep)
+
+    def adopt(self, settings: ControlSettings) -> None:
+        """From the next pass on: another policy, other sizes of a pass."""
+        self._settings = settings
+        self._policy = make_policy(settings)
+        self._most_passes = settings.passes_in_flight or self._policy.passes
 
     def begin(self, queue: CommandQueue, work: Work, now: float) -> None:
         """The first command of a queue in which nothing waits. More are appended to the queue itself."""
