@@ -20,7 +20,7 @@ from quality import Reference, text, windows
 from tables import show_times
 
 from pie.core.progress import NoProgress
-from pie.inference.compiled import CompiledLlama, GroupProduct
+from pie.inference.compiled import CompiledLlama, SmallProduct
 from pie.inference.early import base_environment
 from pie.inference.executor import TorchExecutor
 from pie.inference.settings import InferenceSettings
@@ -206,7 +206,7 @@ def weight_bytes(model: StoredModel, way: Way) -> int:
     products = [weights.head]
     for layer in weights.layers:
         products += layer.qkv, layer.out, layer.gate_up, layer.down
-    return sum(product.bytes for product in products if isinstance(product, GroupProduct))
+    return sum(product.bytes for product in products if isinstance(product, SmallProduct))
 
 
 def median_ms(seconds: list[float]) -> float:

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from pie.core.progress import NoProgress
-from pie.inference.compiled import CompiledAttention, CompiledLlama, GroupProduct, group_weights
-from pie.inference.forms import GroupForm
+from pie.inference.compiled import CompiledAttention, CompiledLlama, SmallMatrix, SmallProduct, small_weights
+from pie.inference.forms import SmallForm
 from pie.inference.kernels.library import Kernels
 from pie.inference.llama import Llama
 from pie.inference.measures import measure, top_tokens
-from pie.inference.packing import Packed, group4, interleaved, pack4, pack8, padded
+from pie.inference.packing import Packed, group4, interleaved, pack4, pack8, padded, turn
 from pie.inference.prepared import PreparedWeights
 from pie.inference.rotary import Rotary
 from pie.inference.storage import PageStorage
@@ -51,11 +52,21 @@ SHAPES = {
 SIZE = 8
 
 
-def quantised(x: torch.Tensor) -> torch.Tensor:
-    """[inputs, columns] rounded to 8 bits in groups of 32, as the kernels do."""
-    groups = x.view(len(x), -1, 32)
+def quantised(x: torch.Tensor, bits: int) -> torch.Tensor:
+    """[inputs, columns] rounded to 8 bits as the kernels do: in groups of 32 for weights of 4 bits, else turned,
+    with one scale an input."""
+    groups = x.view(len(x), -1, 32) if bits == 4 else turned(x)[:, None]
     scales = groups.abs().amax(2, keepdim=True) / 127
-    return ((groups / scales).round() * scales).nan_to_num(0.0).view(x.shape)
+    found = ((groups / scales).round() * scales).nan_to_num(0.0).view(x.shape)
+    return found if bits == 4 else turned(found)
+
+
+def turned(x: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(turn(x.numpy()))
+
+
+def product_of(kernels: Kernels, data: NDArray[np.uint8], *shape: int) -> SmallProduct:
+    return SmallProduct(kernels, SmallMatrix(torch.from_numpy(data), *shape))
 
 
 def random_matrix(rows: int, columns: int, bits: int) -> Packed:
@@ -74,18 +85,18 @@ def test_a_product_is_that_of_the_rounded_numbers(
     weight = torch.from_numpy(packed.floats())
     x = torch.randn(tokens, shape[1], generator=torch.Generator().manual_seed(1))
     wide = torch.nn.functional.pad(x, (0, padded(shape[1]) - shape[1]))
-    wanted = (quantised(wide).double() @ weight.double().t())[:, : shape[0]].float()
-    product = GroupProduct(kernels, torch.from_numpy(packed.data), *shape, bits)
+    wanted = (quantised(wide, bits).double() @ weight.double().t())[:, : shape[0]].float()
+    product = product_of(kernels, packed.data, *shape, bits)
     torch.testing.assert_close(product(x.t()).t(), wanted, atol=2e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("bits", [4, 8])
 def test_strangers_in_the_batch_change_no_bit_of_a_product(kernels: Kernels, bits: int) -> None:
     packed = random_matrix(64, 96, bits)
-    product = GroupProduct(kernels, torch.from_numpy(packed.data), 64, 96, bits)
-    x = torch.randn(96, 11)
+    product = product_of(kernels, packed.data, 64, 96, bits)
+    x = torch.randn(96, 29)
     together = product(x)
-    assert all(torch.equal(together[:, i : i + 1], product(x[:, i : i + 1])) for i in range(11))
+    assert all(torch.equal(together[:, i : i + 1], product(x[:, i : i + 1])) for i in range(29))
 
 
 def test_4_bit_groups_are_kept_exactly() -> None:
@@ -101,8 +112,8 @@ def test_two_matrices_in_turns_come_out_one_below_the_other(kernels: Kernels) ->
     values = np.random.default_rng(0).standard_normal((80, 32)).astype(np.float32)
     order = interleaved(40)
     mixed = values[order] * (order >= 0)[:, None]
-    turns = GroupProduct(kernels, torch.from_numpy(pack8(mixed)), 80, 32, 8, turns=2)
-    plain = GroupProduct(kernels, torch.from_numpy(pack8(values)), 80, 32, 8)
+    turns = product_of(kernels, pack8(mixed), 80, 32, 8, 2)
+    plain = product_of(kernels, pack8(values), 80, 32, 8)
     x = torch.randn(32, 5)
     assert torch.equal(turns(x), plain(x))
 
@@ -110,13 +121,13 @@ def test_two_matrices_in_turns_come_out_one_below_the_other(kernels: Kernels) ->
 class Whole:
     """A tiny model in groups, on compiled kernels and product by product, over the same pages."""
 
-    def __init__(self, kernels: Kernels, model: StoredModel, folder: Path, bits: int) -> None:
+    def __init__(self, kernels: Kernels, model: StoredModel, folder: Path, form: SmallForm, many: int = 1) -> None:
         config = model.config
         self.config = config
         self.pages = PageStorage(config, 8, SIZE, 64)
-        tensors = PreparedWeights(folder).load(model, config, GroupForm(bits), NoProgress())
-        weights = group_weights(kernels, tensors, config, bits)
-        self.compiled = CompiledLlama(config, weights, kernels, self.pages)
+        tensors = PreparedWeights(folder).load(model, config, form, NoProgress())
+        weights = small_weights(kernels, tensors, config, form, many)
+        self.compiled = CompiledLlama(config, weights, kernels, self.pages, many)
         self.plain = Llama(config, weights)
         self.attention = CompiledAttention(kernels, self.pages, config.heads)
 
@@ -143,16 +154,18 @@ def mixed_view(pages: PageStorage) -> View:
     return View(places, np.arange(9, dtype=np.int32), rows, [Block(1, 8, slots, mask)])
 
 
-@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("many", [9, 10])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_all_layers_in_one_call_are_those_one_by_one(
     kernels: Kernels,
     make_model: Callable[[ModelConfig], StoredModel],
     tmp_path: Path,
     shape: str,
-    bits: int,
+    many: int,
 ) -> None:
-    whole = Whole(kernels, make_model(SHAPES[shape]), tmp_path / "prepared", bits)
+    """The view has nine inputs: in both layouts of the weights."""
+    form = SmallForm((4, 8))
+    whole = Whole(kernels, make_model(SHAPES[shape]), tmp_path / "prepared", form, many)
     whole.pages.cells.normal_(generator=torch.Generator().manual_seed(4))
     cells = whole.pages.cells.clone()
     view = with_window(mixed_view(whole.pages), whole.pages, whole.config.window)
@@ -222,7 +235,7 @@ def test_best_tokens_and_entropies_are_those_of_torch(kernels: Kernels, vocabula
 def test_hidden_states_that_are_not_finite_are_noticed(
     kernels: Kernels, tiny_model: StoredModel, tmp_path: Path, value: float
 ) -> None:
-    whole = Whole(kernels, tiny_model, tmp_path / "prepared", 8)
+    whole = Whole(kernels, tiny_model, tmp_path / "prepared", SmallForm((8,)))
     hidden = torch.ones(2, TINY.hidden_size)
     hidden[1, 5] = value
     entropies = whole.compiled.measure(whole.compiled.logits(hidden)).entropies

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ import torch
 from pie.core.errors import OutOfResources
 from pie.core.progress import NoProgress
 from pie.inference import prepared
-from pie.inference.forms import BrainForm, Form, FullForm, GroupForm, RowForm
-from pie.inference.layout import in_pairs
-from pie.inference.packing import Packed
+from pie.inference.forms import BrainForm, Form, FullForm, RowForm, SmallForm
+from pie.inference.layout import Floats, in_pairs
+from pie.inference.packing import Packed, fill, turn
 from pie.inference.prepared import DATA, INDEX, PreparedWeights, Tensors, plan_layout
 from pie.models import ModelConfig, StoredModel, read_config, read_tensors
 from pie.models.tiny import TINY
@@ -27,7 +28,7 @@ def cache(tmp_path: Path) -> PreparedWeights:
 
 
 FULL = FullForm(tied=True)
-FORMS: tuple[Form, ...] = (FULL, BrainForm(), RowForm(), GroupForm(4), GroupForm(8))
+FORMS: tuple[Form, ...] = (FULL, BrainForm(), RowForm(), SmallForm((4,)), SmallForm((8,)), SmallForm((4, 8)))
 
 
 def load(cache: PreparedWeights, model: StoredModel, form: Form = FULL) -> Tensors:
@@ -74,20 +75,34 @@ def test_rows_of_bytes_are_within_half_a_step(cache: PreparedWeights, tiny_model
     assert ((weights["1.down"] * scales - wanted).abs() <= 0.501 * scales).all()
 
 
-@pytest.mark.parametrize(("bits", "steps"), [(4, 15), (8, 254)])
-def test_groups_are_within_half_a_step(
-    cache: PreparedWeights, tiny_model: StoredModel, bits: int, steps: int
-) -> None:
-    weights, wanted = load(cache, tiny_model, GroupForm(bits)), fused(read(tiny_model), "mlp.down_proj")
-    packed = Packed(TINY.hidden_size, TINY.intermediate_size, bits, weights["1.down"].numpy())
-    groups = wanted.view(-1, 32)
-    step = (groups.amax(1) - groups.amin(1) if bits == 4 else 2 * groups.abs().amax(1)) / steps
-    error = (torch.from_numpy(packed.floats()).view(-1, 32) - groups).abs().amax(1)
+def packed_down(cache: PreparedWeights, model: StoredModel, bits: Literal[4, 8]) -> Floats:
+    weights = load(cache, model, SmallForm((bits,)))
+    return Packed(TINY.hidden_size, TINY.intermediate_size, bits, weights["1.down"].numpy()).floats()
+
+
+def test_groups_are_within_half_a_step(cache: PreparedWeights, tiny_model: StoredModel) -> None:
+    groups = fused(read(tiny_model), "mlp.down_proj").view(-1, 32)
+    step = (groups.amax(1) - groups.amin(1)) / 15
+    error = (torch.from_numpy(packed_down(cache, tiny_model, 4)).view(-1, 32) - groups).abs().amax(1)
     assert (error <= 0.52 * step + 1e-3 * groups.abs().amax(1)).all()
 
 
+def test_turned_rows_are_within_half_a_step_where_they_are_turned(
+    cache: PreparedWeights, tiny_model: StoredModel
+) -> None:
+    wanted = turn(fill(fused(read(tiny_model), "mlp.down_proj").numpy()))
+    step = np.abs(wanted).max(1, keepdims=True) / 127
+    assert (np.abs(turn(packed_down(cache, tiny_model, 8)) - wanted) <= 0.501 * step).all()
+
+
+def test_what_is_turned_twice_is_as_it_was() -> None:
+    values = np.random.default_rng(0).standard_normal((3, 192)).astype(np.float32)
+    assert np.allclose(turn(turn(values)), values, atol=1e-5)
+    assert np.abs(turn(np.eye(1, 192, dtype=np.float32))).max() == pytest.approx(1 / 8)
+
+
 def test_gate_and_up_go_in_turns(cache: PreparedWeights, tiny_model: StoredModel) -> None:
-    weights, tensors = load(cache, tiny_model, GroupForm(8)), read(tiny_model)
+    weights, tensors = load(cache, tiny_model, SmallForm((8,))), read(tiny_model)
     inner = TINY.intermediate_size
     packed = Packed(2 * inner, TINY.hidden_size, 8, weights["1.gate_up"].numpy()).floats()
     up = fused(tensors, "mlp.up_proj")

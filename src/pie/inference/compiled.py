@@ -1,10 +1,9 @@
 """The model on the compiled kernels: the same attention for every precision, and all layers of a pass in one
-call where the weights are in groups."""
+call where the weights are packed."""
 
 import ctypes
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import pad
 
 from pie.inference.attention import Attention
+from pie.inference.forms import MANY, SmallForm
 from pie.inference.kernels import library
 from pie.inference.kernels.library import Kernels
 from pie.inference.llama import LayerWeights, Llama, LlamaWeights, family_vectors
@@ -24,6 +24,8 @@ from pie.models import ModelConfig
 
 MOST_HEAD_DIM = 256
 NAMES = ("qkv", "out", "gate_up", "down")
+MANY_INPUTS = 8
+"""Inputs from which on a pass takes rows of 8 bits rather than groups of 4: more to read, less to compute."""
 ACTIVATIONS = ("silu", "gelu_tanh")
 
 
@@ -96,64 +98,82 @@ def cells_of(pages: PageStorage) -> library.Pages:
     )
 
 
-class GroupProduct:
-    """One product by itself, for passes in which something is added between the products."""
+class SmallProduct:
+    """One product by itself, for passes in which something is added between the products.
+
+    `few` and `many`: the same weights in two layouts, or in one twice; `from_many`: inputs from which on the
+    second is taken.
+    """
 
     def __init__(
-        self, kernels: Kernels, data: torch.Tensor, rows: int, columns: int, bits: int, turns: int = 1
+        self, kernels: Kernels, few: "SmallMatrix", many: "SmallMatrix | None" = None, from_many: int = 1
     ) -> None:
-        """`turns`: so many matrices of `rows` / `turns` rows each, 32 of each in turn."""
         self._kernels = kernels
-        self._data = data
-        self._shape = rows, columns
-        self._turns = turns
-        total = turns * padded(rows // turns) if turns > 1 else padded(rows)
-        self.struct = library.Product(data.data_ptr(), total, padded(columns), bits, 0)
+        self.few = few
+        self.many = many or few
+        self._from_many = from_many
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        tokens = pad(x.t(), (0, self.struct.columns - x.shape[0])).contiguous()
-        out = torch.empty(len(tokens), self.struct.rows)
-        self._kernels.multiply(
-            self.struct, self._kernels.threads, tokens.data_ptr(), len(tokens), out.data_ptr()
-        )
-        return self._in_order(out).t()
+        matrix = self.many if x.shape[1] >= self._from_many else self.few
+        tokens = torch.zeros(x.shape[1], matrix.struct.columns)
+        tokens[:, : x.shape[0]] = x.t()
+        out = torch.empty(len(tokens), matrix.struct.rows)
+        threads = self._kernels.threads
+        self._kernels.multiply(matrix.struct, threads, tokens.data_ptr(), len(tokens), out.data_ptr())
+        return matrix.in_order(out).t()
 
     def add(self, x: torch.Tensor, to: torch.Tensor) -> None:
         to.add_(self(x))
 
     @property
     def bytes(self) -> int:
-        """That it reads of its weights."""
-        return self._data.numel()
+        """That few inputs read of its weights."""
+        return self.few.data.numel()
 
-    def _in_order(self, out: torch.Tensor) -> torch.Tensor:
+
+class SmallMatrix:
+    """Packed weights, as the kernels take them."""
+
+    def __init__(self, data: torch.Tensor, rows: int, columns: int, bits: int, turns: int = 1) -> None:
+        """`turns`: so many matrices of `rows` / `turns` rows each, 32 of each in turn."""
+        self.data = data
+        self._rows = rows
+        self._turns = turns
+        total = turns * padded(rows // turns) if turns > 1 else padded(rows)
+        self.struct = library.Product(data.data_ptr(), total, padded(columns), bits, 0)
+
+    def in_order(self, out: torch.Tensor) -> torch.Tensor:
         if self._turns == 1:
-            return out[:, : self._shape[0]]
-        each = self._shape[0] // self._turns
+            return out[:, : self._rows]
+        each = self._rows // self._turns
         apart = out.view(len(out), -1, self._turns, 32).transpose(1, 2).reshape(len(out), self._turns, -1)
         return apart[:, :, :each].reshape(len(out), -1)
 
 
-def group_weights(
-    kernels: Kernels, tensors: Mapping[str, torch.Tensor], config: ModelConfig, bits: int
+def small_weights(
+    kernels: Kernels, tensors: Mapping[str, torch.Tensor], config: ModelConfig, form: SmallForm, many: int
 ) -> LlamaWeights:
-    """From the tensors of a `GroupForm`."""
+    """From the tensors of that form. `many`: inputs from which on the second layout is taken."""
     hidden, inner = config.hidden_size, config.intermediate_size
     queries, both = config.heads * config.head_dim, (config.heads + 2 * config.kv_heads) * config.head_dim
-    shapes = {"qkv": (both, hidden), "out": (hidden, queries), "down": (hidden, inner)}
+    shapes = {
+        "qkv": (both, hidden, 1), "out": (hidden, queries, 1), "down": (hidden, inner, 1),
+        "gate_up": (2 * inner, hidden, 2),
+    }  # fmt: skip
+
+    def product(index: int, name: str) -> SmallProduct:
+        rows, columns, turns = shapes[name]
+        matrices = (
+            SmallMatrix(tensors[f"{index}.{name}{MANY * turn}"], rows, columns, bits, turns)
+            for turn, bits in enumerate(form.layouts)
+        )
+        return SmallProduct(kernels, *matrices, from_many=many)
 
     def layer(index: int) -> LayerWeights:
-        products: dict[str, Any] = {
-            name: GroupProduct(kernels, tensors[f"{index}.{name}"], *shape, bits)
-            for name, shape in shapes.items()
-        }
-        data = tensors[f"{index}.gate_up"]
-        gate_up = GroupProduct(kernels, data, 2 * inner, hidden, bits, turns=2)
         return LayerWeights(
             attention_norm=tensors[f"{index}.attention_norm"],
             mlp_norm=tensors[f"{index}.mlp_norm"],
-            gate_up=gate_up,
-            **products,
+            **{name: product(index, name) for name in NAMES},
             **family_vectors(config, tensors, index),
         )
 
@@ -161,7 +181,7 @@ def group_weights(
         embedding=tensors["embedding"],
         layers=[layer(index) for index in range(config.layers)],
         norm=tensors["norm"],
-        head=GroupProduct(kernels, tensors["head"], config.vocabulary_size, hidden, 8),
+        head=SmallProduct(kernels, SmallMatrix(tensors["head"], config.vocabulary_size, hidden, 8)),
     )
 
 
@@ -169,12 +189,13 @@ class CompiledLlama(Llama):
     """All layers in one call. With LoRA, product by product as in `Llama`."""
 
     def __init__(
-        self, config: ModelConfig, weights: LlamaWeights, kernels: Kernels, pages: PageStorage
+        self, config: ModelConfig, weights: LlamaWeights, kernels: Kernels, pages: PageStorage, many: int
     ) -> None:
+        """`many`: inputs from which on a pass takes the weights' second layout."""
         super().__init__(config, weights)
         self._kernels = kernels
         self._wide = padded(config.hidden_size)
-        self._alive = pages, *struct_of(config, weights, kernels.threads)
+        self._alive = pages, *struct_of(config, weights, kernels.threads, many)
         self._handle = kernels.open(ctypes.byref(self._alive[1]), ctypes.byref(cells_of(pages)))
         weakref.finalize(self, kernels.close, self._handle)
 
@@ -233,15 +254,15 @@ class CompiledLlama(Llama):
 
 
 def struct_of(
-    config: ModelConfig, weights: LlamaWeights, threads: int
+    config: ModelConfig, weights: LlamaWeights, threads: int, many: int
 ) -> tuple[library.Model, Sequence[object]]:
     """The model's struct, and what must live as long."""
     alive: list[object] = [weights]
 
-    def struct(product: object) -> library.Product:
-        if not isinstance(product, GroupProduct):
-            raise TypeError("only weights in groups can run in one call")
-        return product.struct
+    def small(product: object) -> SmallProduct:
+        if not isinstance(product, SmallProduct):
+            raise TypeError("only packed weights can run in one call")
+        return product
 
     def norm(vector: torch.Tensor | None) -> int | None:
         if vector is None:
@@ -252,7 +273,9 @@ def struct_of(
     def layer(index: int, one: LayerWeights) -> library.Layer:
         windowed = config.is_windowed(index)
         return library.Layer(
-            norm(one.attention_norm), norm(one.mlp_norm), *(struct(getattr(one, name)) for name in NAMES),
+            norm(one.attention_norm), norm(one.mlp_norm),
+            library.Products(*(small(getattr(one, name)).few.struct for name in NAMES)),
+            library.Products(*(small(getattr(one, name)).many.struct for name in NAMES)),
             norm(one.qkv_bias), norm(one.q_norm), norm(one.k_norm),
             norm(one.attention_post_norm), norm(one.mlp_post_norm),
             windowed, windowed and config.window_rope_theta is not None,
@@ -263,6 +286,7 @@ def struct_of(
     model = library.Model(
         config.layers, config.hidden_size, padded(config.hidden_size), padded(config.intermediate_size),
         padded(config.heads * config.head_dim), threads, heads, config.norm_eps,
-        layers, norm(weights.norm), struct(weights.head), ACTIVATIONS.index(config.activation), 0,
+        layers, norm(weights.norm), small(weights.head).few.struct,
+        ACTIVATIONS.index(config.activation), many,
     )  # fmt: skip
     return model, (layers, *alive)

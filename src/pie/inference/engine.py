@@ -10,8 +10,14 @@ import torch
 from pie.core.errors import Unavailable
 from pie.core.progress import Progress
 from pie.inference.attention import Attention, TorchAttention
-from pie.inference.compiled import MOST_HEAD_DIM, CompiledAttention, CompiledLlama, group_weights
-from pie.inference.forms import BrainForm, Form, FullForm, GroupForm, RowForm
+from pie.inference.compiled import (
+    MANY_INPUTS,
+    MOST_HEAD_DIM,
+    CompiledAttention,
+    CompiledLlama,
+    small_weights,
+)
+from pie.inference.forms import BrainForm, Form, FullForm, RowForm, SmallForm
 from pie.inference.kernels.build import Builder, NoKernels
 from pie.inference.kernels.library import Kernels
 from pie.inference.layout import tensors_of
@@ -23,6 +29,8 @@ from pie.inference.storage import KvPrecision, PageStorage
 from pie.models import ModelConfig, StoredModel, open_weights
 
 PRECISIONS = ("auto", "int4", "int8", "fp32", "bf16")
+SMALL = {"int4": SmallForm((4,)), "int8": SmallForm((8,)), "int4 and int8": SmallForm((4, 8))}
+"""Precisions of the compiled kernels. The last is what `auto` takes for a model's own 4-bit weights."""
 MakeProduct = Callable[[Tensors, str], Product]
 log = logging.getLogger(__name__)
 
@@ -106,7 +114,7 @@ class Opener:
     def _choose_pages(self, choice: Choice, kernels: Kernels | None) -> KvPrecision:
         asked = self.settings.kv_precision
         if asked == "auto":
-            return "int8" if kernels is not None and choice.precision in ("int4", "int8") else "fp32"
+            return "int8" if kernels is not None and choice.precision in SMALL else "fp32"
         if asked == "int8" and kernels is None:
             raise Unavailable("kv_precision 'int8' needs the compiled kernels; use 'fp32'")
         if asked == "fp32":
@@ -119,14 +127,15 @@ class Opener:
         weights = open_weights(self.model)
         products = (tensor for tensor in tensors_of(self.config) if tensor.kind == "product")
         if all(weights.is_grouped(source.name) for tensor in products for source in tensor.sources):
-            return Choice("int4", f"the model's own 4-bit weights, exactly; {kernels.instructions}")
+            why = f"the model's own 4-bit weights; int8 from {MANY_INPUTS} inputs a pass; {kernels.instructions}"
+            return Choice("int4 and int8", why)
         return Choice("int8", f"the model's weights have more than 4 bits; {kernels.instructions}")
 
     def _model(self, choice: Choice, kernels: Kernels | None, pages: PageStorage) -> Llama:
-        if kernels is not None and choice.precision in ("int4", "int8"):
-            bits = 4 if choice.precision == "int4" else 8
-            weights = group_weights(kernels, self._load(GroupForm(bits)), self.config, bits)
-            return CompiledLlama(self.config, weights, kernels, pages)
+        if kernels is not None and choice.precision in SMALL:
+            form = SMALL[choice.precision]
+            weights = small_weights(kernels, self._load(form), self.config, form, MANY_INPUTS)
+            return CompiledLlama(self.config, weights, kernels, pages, MANY_INPUTS)
         return Llama(self.config, self._torch_weights(choice.precision))
 
     def _torch_weights(self, precision: str) -> LlamaWeights:

@@ -1,7 +1,7 @@
 """What a model's tensors become in prepared weights: one form for each way to compute products."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,36 +120,52 @@ class RowForm:
         return {tensor.name: numbers, tensor.name + ".scales": scales}
 
 
+MANY = ".many"
+"""Of the second layout's name."""
+
+
 @dataclass(frozen=True, slots=True)
-class GroupForm:
-    """Groups of 32 for the compiled kernels: 4 bits in the layers and 8 in the head, or 8 everywhere.
+class SmallForm:
+    """For the compiled kernels: 4 bits in groups, 8 bits in turned rows, or the layers' products in both, the
+    second for passes with many inputs. The head is always in 8 bits.
 
     4-bit groups of the checkpoint are taken as they are; anything else is rounded to nearest.
     """
 
-    bits: int
+    layouts: tuple[Literal[4, 8], ...]
 
     @property
     def name(self) -> str:
-        return f"int{self.bits}"
+        return "int" + "-".join(str(bits) for bits in self.layouts)
 
     def parts(self, tensor: Tensor) -> Parts:
         if is_plain(tensor):
             return plain_parts(tensor)
         rows = 2 * padded(tensor.rows // 2) if is_interleaved(tensor) else tensor.rows
-        return {tensor.name: ((packed_size(rows, tensor.columns, self.bits_of(tensor)),), "|u1")}
+        named = self._named(tensor).items()
+        return {name: ((packed_size(rows, tensor.columns, bits),), "|u1") for name, bits in named}
 
     def arrays(self, tensor: Tensor, checkpoint: Checkpoint) -> Arrays:
         if is_plain(tensor):
             return plain_arrays(tensor, checkpoint)
-        if self.bits_of(tensor) == 8:
-            return {tensor.name: pack8(ordered(tensor, checkpoint.floats(tensor)))}
-        groups = checkpoint.groups(tensor) or group4(checkpoint.floats(tensor))
-        scales, least = ordered(tensor, groups.scales), ordered(tensor, groups.least)
-        return {tensor.name: pack4(Groups(ordered(tensor, groups.numbers), scales, least))}
+        named = self._named(tensor).items()
+        return {name: (packed4 if bits == 4 else packed8)(tensor, checkpoint) for name, bits in named}
 
-    def bits_of(self, tensor: Tensor) -> int:
-        return 8 if tensor.kind == "head" else self.bits
+    def _named(self, tensor: Tensor) -> dict[str, int]:
+        """What a tensor becomes: bits by name."""
+        if tensor.kind == "head":
+            return {tensor.name: 8}
+        return {tensor.name + MANY * turn: bits for turn, bits in enumerate(self.layouts)}
+
+
+def packed4(tensor: Tensor, checkpoint: Checkpoint) -> NDArray[np.uint8]:
+    groups = checkpoint.groups(tensor) or group4(checkpoint.floats(tensor))
+    scales, least = ordered(tensor, groups.scales), ordered(tensor, groups.least)
+    return pack4(Groups(ordered(tensor, groups.numbers), scales, least))
+
+
+def packed8(tensor: Tensor, checkpoint: Checkpoint) -> NDArray[np.uint8]:
+    return pack8(ordered(tensor, checkpoint.floats(tensor)))
 
 
 def is_interleaved(tensor: Tensor) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pie.models import ModelConfig
 
 Floats = NDArray[np.float32]
-VERSION = 2
+VERSION = 3
 """Count up whenever the file would differ."""
 ALIGNMENT = 4096
 """Bytes; regions begin on whole pages of memory."""

@@ -1,7 +1,9 @@
-"""Weights in groups of 32 for the compiled kernels; `kernels/products.h` says how they lie.
+"""Weights for the compiled kernels; `kernels/products.h` and `rows.h` say how they lie.
 
-Four bits hold w = scale * q + least with q from 0 to 15, eight bits w = scale * q with q from -127 to 127;
-scales and least values are fp16. Rows and columns are filled up to multiples of 32 with zeros.
+Four bits hold w = scale * q + least with q from 0 to 15, in groups of 32; scale and least value are fp16. Eight
+bits hold w H = scale * q with q from -127 to 127, one fp32 scale a row; H turns 64 columns at a time (32 where
+columns are no multiple of it) by Sylvester's Hadamard matrix. Rows and columns are filled up to multiples of 32
+with zeros.
 """
 
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from pie.models.numbers import Bytes, Floats
 Number = TypeVar("Number", bound=np.generic)
 GROUP = 32
 LANES = 16
+TURNED = 64
 LEVELS = 15
 MOST = 127
 
@@ -26,7 +29,9 @@ def padded(count: int) -> int:
 
 def packed_size(rows: int, columns: int, bits: int) -> int:
     """Bytes."""
-    return padded(rows) * (padded(columns) // GROUP) * (bits * GROUP // 8 + (4 if bits == 4 else 2))
+    if bits == 8:
+        return padded(rows) * (padded(columns) + 4)
+    return padded(rows) * (padded(columns) // GROUP) * (GROUP // 2 + 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +60,28 @@ def pack4(groups: Groups) -> Bytes:
 
 
 def pack8(values: Floats) -> Bytes:
-    full = fill(values)
-    rows, columns = full.shape
-    groups = full.reshape(rows, -1, GROUP)
-    scales = (np.abs(groups).max(2) / np.float32(MOST)).astype(np.float16)
-    q = rounded(groups, scales.astype(np.float32)[:, :, None], -MOST, MOST) + 128
-    blocks = q.astype(np.uint8).reshape(rows // LANES, LANES, columns // GROUP, 8, 4)
-    numbers = blocks.transpose(0, 2, 3, 1, 4).reshape(rows // LANES, -1)
-    ordered = scales.reshape(rows // LANES, LANES, -1).transpose(0, 2, 1).reshape(rows // LANES, -1)
-    return joined(numbers, ordered)
+    turned = turn(fill(values))
+    rows, columns = turned.shape
+    scales = (np.abs(turned).max(1) / np.float32(MOST)).astype(np.float32)
+    q = rounded(turned, scales[:, None], -MOST, MOST) + 128
+    blocks = q.astype(np.uint8).reshape(rows // LANES, LANES, columns // 4, 4)
+    numbers = blocks.transpose(0, 2, 1, 3).reshape(rows // LANES, -1)
+    return joined(numbers, scales.reshape(rows // LANES, LANES))
+
+
+def turn(values: Floats) -> Floats:
+    """[rows, columns] times H, which is its own inverse: outliers are spread over their neighbours."""
+    rows, columns = values.shape
+    size = TURNED if columns % TURNED == 0 else GROUP
+    return (values.reshape(rows, -1, size) @ hadamard(size)).reshape(rows, columns)
+
+
+def hadamard(size: int) -> Floats:
+    """Sylvester's matrix, orthogonal. `size` is a power of two."""
+    matrix = np.ones((1, 1), np.float32)
+    while len(matrix) < size:
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    return (matrix / np.sqrt(np.float32(size))).astype(np.float32)
 
 
 def group4(values: Floats) -> Groups:
@@ -112,28 +130,25 @@ def joined(numbers: NDArray[np.generic], scales: NDArray[np.generic]) -> Bytes:
 
 
 def unpack4(packed: Packed) -> Floats:
-    rows, columns, numbers, scales = parted(packed)
+    rows, columns = padded(packed.rows), padded(packed.columns)
+    numbers, kept = parted(packed, columns * LANES // 2)
     blocks = numbers.reshape(rows // LANES, columns // GROUP, 4, LANES, 4).transpose(0, 3, 1, 2, 4)
     q = np.stack((blocks & 15, blocks >> 4), axis=3).reshape(rows, -1, GROUP)
+    scales = kept.view(np.float16).astype(np.float32)
     pairs = scales.reshape(rows // LANES, -1, 2, LANES).transpose(2, 0, 3, 1).reshape(2, rows, -1)
-    return joined_groups(q * pairs[0][:, :, None] + pairs[1][:, :, None])
+    values: Floats = q * pairs[0][:, :, None] + pairs[1][:, :, None]
+    return values.reshape(rows, -1)
 
 
 def unpack8(packed: Packed) -> Floats:
-    rows, columns, numbers, scales = parted(packed)
-    blocks = numbers.reshape(rows // LANES, columns // GROUP, 8, LANES, 4).transpose(0, 3, 1, 2, 4)
-    q = blocks.reshape(rows, -1, GROUP).astype(np.float32) - 128
-    ordered = scales.reshape(rows // LANES, -1, LANES).transpose(0, 2, 1).reshape(rows, -1)
-    return joined_groups(q * ordered[:, :, None])
-
-
-def joined_groups(values: Floats) -> Floats:
-    return values.reshape(len(values), -1)
-
-
-def parted(packed: Packed) -> tuple[int, int, Bytes, Floats]:
     rows, columns = padded(packed.rows), padded(packed.columns)
-    blocks = packed.data.reshape(rows // LANES, -1)
-    width = columns * LANES * packed.bits // 8
-    scales = np.ascontiguousarray(blocks[:, width:]).view(np.float16).astype(np.float32)
-    return rows, columns, blocks[:, :width], scales
+    numbers, kept = parted(packed, columns * LANES)
+    blocks = numbers.reshape(rows // LANES, columns // 4, LANES, 4).transpose(0, 2, 1, 3)
+    q = blocks.reshape(rows, columns).astype(np.float32) - 128
+    return turn(q * kept.view(np.float32).reshape(rows, 1))
+
+
+def parted(packed: Packed, width: int) -> tuple[Bytes, Bytes]:
+    """Numbers and scales of each 16 rows; `width`: bytes of the numbers."""
+    blocks = packed.data.reshape(padded(packed.rows) // LANES, -1)
+    return blocks[:, :width], np.ascontiguousarray(blocks[:, width:])

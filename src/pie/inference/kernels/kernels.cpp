@@ -8,7 +8,7 @@ using namespace pie;
 extern "C" {
 
 // Counts up with every change of the structs or functions here.
-int pie_version() { return 2; }
+int pie_version() { return 3; }
 
 // What the products of small numbers run on; "plain" where there is nothing better than C++.
 const char* pie_instructions() {
@@ -61,14 +61,13 @@ void pie_attend(
     });
 }
 
-// `y` [tokens, rows of p] = p · `x` [tokens, columns of p].
-void pie_multiply(const Product* p, int threads, const float* x, int tokens, float* y) {
-    std::vector<Quantised> quantised((size_t)tokens * p->groups());
+// `y` [tokens, rows of p] = p · `x` [tokens, columns of p], which is changed.
+void pie_multiply(const Product* p, int threads, float* x, int tokens, float* y) {
+    Inputs inputs;
+    inputs.reserve(tokens, *p);
     together(threads, 2, nullptr, [&](Member& member) {
-        member.share(REST, tokens, chunk_of(tokens, threads), [&](int t) {
-            quantise_row(x + (size_t)t * p->columns, p->columns, &quantised[(size_t)t * p->groups()]);
-        });
-        multiply_shared<false>(member, threads, *p, quantised.data(), tokens, y, p->rows);
+        member.share(REST, tokens, chunk_of(tokens, threads), [&](int t) { inputs.put(t, x + (size_t)t * p->columns); });
+        multiply_shared<false>(member, threads, *p, inputs, tokens, y, p->rows);
     });
 }
 

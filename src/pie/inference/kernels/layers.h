@@ -4,18 +4,23 @@
 #include <limits>
 #include <optional>
 
+#include "inputs.h"
 #include "prefill.h"
-#include "products.h"
 
 namespace pie {
 
-struct Layer {
-    const float* attention_norm;
-    const float* mlp_norm;
+struct Products {
     Product qkv;
     Product out;
     Product gate_up;  // 32 rows of the gate, 32 of the other half, and so on
     Product down;
+};
+
+struct Layer {
+    const float* attention_norm;
+    const float* mlp_norm;
+    Products few;  // the same weights twice, for passes of few and of many inputs
+    Products many;
     // What not every family has; null where there is none.
     const float* qkv_bias;  // [rows of qkv that mean something]
     const float* q_norm;  // [head_dim], like k_norm
@@ -42,10 +47,10 @@ struct Model {
     const float* norm;
     Product head;
     int32_t activation;
-    int32_t unused;
+    int32_t many;  // inputs from which on a pass has many
 };
 
-constexpr int TOKENS = 256;  // worked on with the same weights: their activations fit the second-level cache
+constexpr int TOKENS = 240;  // worked on with the same weights: their activations fit the second-level cache
 
 // One over the root mean square. Infinity would be hidden by the quantisation; NaN is carried to the end and
 // noticed there.
@@ -56,13 +61,9 @@ inline float share_of(const float* x, int size, int padded, float eps) {
     return std::isfinite(mean) ? 1.0f / std::sqrt(mean + eps) : std::numeric_limits<float>::quiet_NaN();
 }
 
-inline void normalise(const float* x, const float* weight, int size, int padded, float eps, Quantised* to) {
+inline void normalise(const float* x, const float* weight, int size, int padded, float eps, float* to) {
     const float share = share_of(x, size, padded, eps);
-    for (int i = 0; i < padded; i += GROUP) {
-        const Floats low = floats(x + i) * floats(weight + i) * share;
-        const Floats high = floats(x + i + LANES) * floats(weight + i + LANES) * share;
-        quantise(low, high, *to++);
-    }
+    for (int i = 0; i < padded; i += LANES) store(to + i, floats(x + i) * floats(weight + i) * share);
 }
 
 // `x`, normalised, is added to `to`.
@@ -88,14 +89,10 @@ inline Floats gelu(Floats x) {
     return x / (exponential(-2.0f * z) + 1.0f);
 }
 
-// `gate` to its activation * up, 32 numbers, as one group.
-inline void activate(Activation kind, const float* gate, const float* up, Quantised& to) {
-    Floats result[2];
-    for (int v = 0; v < 2; v++) {
-        const Floats g = floats(gate + v * LANES);
-        result[v] = (kind == SILU ? silu(g) : gelu(g)) * floats(up + v * LANES);
-    }
-    quantise(result[0], result[1], to);
+// The activation of `gate`, times `up`.
+inline Floats activate(Activation kind, const float* gate, const float* up) {
+    const Floats g = floats(gate);
+    return (kind == SILU ? silu(g) : gelu(g)) * floats(up);
 }
 
 // Turns pairs of neighbours by (cos, sin) pairs of `turns`.
@@ -109,12 +106,12 @@ inline void turn(const float* from, const float* turns, int head_dim, float scal
 
 // y (+)= product of x, all tokens, shared by the team.
 template <bool ADD>
-void multiply_shared(Member& member, int threads, const Product& p, const Quantised* x, int tokens, float* y, int stride) {
-    const int parts = (tokens + TOKENS - 1) / TOKENS, pairs = p.pairs(), groups = p.groups();
+void multiply_shared(Member& member, int threads, const Product& p, const Inputs& x, int tokens, float* y, int stride) {
+    const int parts = (tokens + TOKENS - 1) / TOKENS, pairs = p.pairs();
     member.share(PRODUCT, parts * pairs, chunk_of(pairs, threads), [&](int item) {
         const int first = item / pairs * TOKENS, pair = item % pairs;
         const int count = std::min(TOKENS, tokens - first);
-        multiply<ADD>(p, pair, x + (size_t)first * groups, count, y + (size_t)first * stride + pair * PAIR, stride);
+        x.multiply<ADD>(p, pair, first, count, y + (size_t)first * stride + pair * PAIR, stride);
     });
 }
 
@@ -145,30 +142,41 @@ public:
                     member, index, view, narrow ? *window_rows : rows, narrow ? *window_blocks : blocks, hidden,
                     turns + layer.turns * kind
                 );
-                transform(member, layer, view.inputs, hidden);
+                transform(member, layer, products(layer, view), view.inputs, hidden);
             }
         });
     }
 
     // [rows, padded_hidden] before the last norm to logits [rows, padded vocabulary].
     void logits(const float* hidden, int rows, float* to) {
-        normed_.resize(std::max(normed_.size(), (size_t)rows * model_.padded_hidden / GROUP));
+        normed_.reserve(rows, model_.head);
+        grow(work_, (size_t)rows * model_.padded_hidden);
         together(model_.threads, 2, &times, [&](Member& member) {
             norm(member, model_.norm, hidden, rows);
-            multiply_shared<false>(member, model_.threads, model_.head, normed_.data(), rows, to, model_.head.rows);
+            multiply_shared<false>(member, model_.threads, model_.head, normed_, rows, to, model_.head.rows);
         });
     }
 
 private:
-    static constexpr int STAGES = 12;
+    static constexpr int STAGES = 13;
+
+    const Products& products(const Layer& layer, const View& view) const {
+        return view.inputs >= model_.many ? layer.many : layer.few;
+    }
+
+    template <class T>
+    static void grow(std::vector<T>& buffer, size_t size) {
+        if (buffer.size() < size) buffer.resize(size);
+    }
 
     void reserve(const View& view) {
         const size_t inputs = view.inputs;
-        const auto grow = [](auto& buffer, size_t size) { if (buffer.size() < size) buffer.resize(size); };
-        grow(normed_, inputs * model_.padded_hidden / GROUP);
-        grow(inner_, inputs * model_.padded_inner / GROUP);
-        grow(seen_, inputs * model_.padded_queries / GROUP);
-        grow(qkv_, inputs * model_.layer[0].qkv.rows);
+        const Products& products = this->products(model_.layer[0], view);
+        normed_.reserve(inputs, products.qkv);
+        inner_.reserve(inputs, products.down);
+        seen_.reserve(inputs, products.out);
+        grow(work_, inputs * std::max(model_.padded_hidden, model_.padded_inner));
+        grow(qkv_, inputs * products.qkv.rows);
         grow(summed_, inputs * model_.padded_queries);
         if (model_.layer[0].attention_post_norm) grow(added_, inputs * model_.padded_hidden);
         row_of_.assign(inputs, -1);
@@ -178,8 +186,9 @@ private:
     void norm(Member& member, const float* weight, const float* hidden, int tokens) {
         const int padded = model_.padded_hidden;
         member.share(REST, tokens, chunk_of(tokens, model_.threads), [&](int t) {
-            Quantised* to = &normed_[(size_t)t * padded / GROUP];
+            float* to = &work_[(size_t)t * padded];
             normalise(hidden + (size_t)t * padded, weight, model_.hidden, padded, model_.norm_eps, to);
+            normed_.put(t, to);
         });
     }
 
@@ -189,10 +198,11 @@ private:
     ) {
         const Layer& weights = model_.layer[layer];
         const Heads& heads = model_.heads;
-        const int stride = weights.qkv.rows, padded = model_.padded_queries, threads = model_.threads;
-        const int inputs = view.inputs, groups = padded / GROUP;
+        const Products& products = this->products(weights, view);
+        const int stride = products.qkv.rows, padded = model_.padded_queries, threads = model_.threads;
+        const int inputs = view.inputs;
         norm(member, weights.attention_norm, hidden, inputs);
-        multiply_shared<false>(member, threads, weights.qkv, normed_.data(), inputs, qkv_.data(), stride);
+        multiply_shared<false>(member, threads, products.qkv, normed_, inputs, qkv_.data(), stride);
         member.share(REST, inputs, chunk_of(inputs, threads), [&](int t) {
             float* qkv = &qkv_[(size_t)t * stride];
             ready(weights, qkv);
@@ -206,13 +216,13 @@ private:
         });
         member.share(REST, inputs, chunk_of(inputs, threads), [&](int t) {
             if (row_of_[t] >= 0) rows.finish(row_of_[t], summed_.data(), padded);
-            quantise_row(&summed_[(size_t)t * padded], padded, &seen_[(size_t)t * groups]);
+            seen_.put(t, &summed_[(size_t)t * padded]);
         });
-        add(member, weights.out, weights.attention_post_norm, seen_.data(), inputs, hidden);
+        add(member, products.out, weights.attention_post_norm, seen_, inputs, hidden);
     }
 
     // Product of `x` to `hidden`, normalised in between where there is a norm.
-    void add(Member& member, const Product& product, const float* norm, const Quantised* x, int tokens, float* hidden) {
+    void add(Member& member, const Product& product, const float* norm, const Inputs& x, int tokens, float* hidden) {
         const int padded = model_.padded_hidden, threads = model_.threads;
         if (!norm) return multiply_shared<true>(member, threads, product, x, tokens, hidden, padded);
         multiply_shared<false>(member, threads, product, x, tokens, added_.data(), padded);
@@ -247,27 +257,42 @@ private:
         }
     }
 
-    void transform(Member& member, const Layer& weights, int tokens, float* hidden) {
-        const int threads = model_.threads, groups = model_.padded_hidden / GROUP;
-        const int columns = model_.padded_inner / GROUP, parts = (tokens + TOKENS - 1) / TOKENS;
+    void transform(Member& member, const Layer& weights, const Products& products, int tokens, float* hidden) {
+        const int threads = model_.threads, padded = model_.padded_inner;
+        const int columns = padded / GROUP, parts = (tokens + TOKENS - 1) / TOKENS;
         norm(member, weights.mlp_norm, hidden, tokens);
         member.share(PRODUCT, parts * columns, chunk_of(columns, threads), [&](int item) {
-            const int first = item / columns * TOKENS, column = item % columns;
-            const int count = std::min(TOKENS, tokens - first);
-            float gate[TOKENS * GROUP], up[TOKENS * GROUP];
-            const Quantised* x = &normed_[(size_t)first * groups];
-            multiply<false>(weights.gate_up, 2 * column, x, count, gate, GROUP);
-            multiply<false>(weights.gate_up, 2 * column + 1, x, count, up, GROUP);
-            Quantised* to = &inner_[(size_t)first * columns + column];
-            for (int t = 0; t < count; t++)
-                activate((Activation)model_.activation, gate + t * GROUP, up + t * GROUP, to[(size_t)t * columns]);
+            const int first = item / columns * TOKENS;
+            transform_columns(products.gate_up, item % columns, first, std::min(TOKENS, tokens - first));
         });
-        add(member, weights.down, weights.mlp_post_norm, inner_.data(), tokens, hidden);
+        if (inner_.whole())
+            member.share(REST, tokens, chunk_of(tokens, threads), [&](int t) { inner_.put(t, &work_[(size_t)t * padded]); });
+        add(member, products.down, weights.mlp_post_norm, inner_, tokens, hidden);
+    }
+
+    // 32 columns of the inner activations.
+    void transform_columns(const Product& gate_up, int column, int first, int count) {
+        float gate[TOKENS * GROUP], up[TOKENS * GROUP];
+        normed_.multiply<false>(gate_up, 2 * column, first, count, gate, GROUP);
+        normed_.multiply<false>(gate_up, 2 * column + 1, first, count, up, GROUP);
+        const Activation kind = (Activation)model_.activation;
+        for (int t = 0; t < count; t++) {
+            const float *g = gate + t * GROUP, *u = up + t * GROUP;
+            const Floats low = activate(kind, g, u), high = activate(kind, g + LANES, u + LANES);
+            if (!inner_.whole()) {
+                inner_.put_group(first + t, column, low, high);
+                continue;
+            }
+            float* to = &work_[(size_t)(first + t) * model_.padded_inner + column * GROUP];
+            store(to, low);
+            store(to + LANES, high);
+        }
     }
 
     const Model model_;
     const Pages pages_;
-    std::vector<Quantised> normed_, inner_, seen_;
+    Inputs normed_, inner_, seen_;
+    std::vector<float> work_;  // what is to be rounded
     std::vector<float> qkv_, summed_, added_;
     std::vector<int> row_of_;
 };

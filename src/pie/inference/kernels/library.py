@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pie.inference.kernels.build import NoKernels
 
-VERSION = 2
+VERSION = 3
 
 
 class Product(Structure):
@@ -18,10 +18,13 @@ class Product(Structure):
     )  # fmt: skip
 
 
+class Products(Structure):
+    _fields_ = (("qkv", Product), ("out", Product), ("gate_up", Product), ("down", Product))
+
+
 class Layer(Structure):
     _fields_ = (
-        ("attention_norm", c_void_p), ("mlp_norm", c_void_p),
-        ("qkv", Product), ("out", Product), ("gate_up", Product), ("down", Product),
+        ("attention_norm", c_void_p), ("mlp_norm", c_void_p), ("few", Products), ("many", Products),
         ("qkv_bias", c_void_p), ("q_norm", c_void_p), ("k_norm", c_void_p),
         ("attention_post_norm", c_void_p), ("mlp_post_norm", c_void_p),
         ("windowed", c_int32), ("turns", c_int32),
@@ -37,7 +40,7 @@ class Model(Structure):
         ("layers", c_int32), ("hidden", c_int32), ("padded_hidden", c_int32), ("padded_inner", c_int32),
         ("padded_queries", c_int32), ("threads", c_int32), ("heads", Heads), ("norm_eps", c_float),
         ("layer", POINTER(Layer)), ("norm", c_void_p), ("head", Product),
-        ("activation", c_int32), ("unused", c_int32),
+        ("activation", c_int32), ("many", c_int32),
     )  # fmt: skip
 
 

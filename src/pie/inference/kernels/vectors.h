@@ -34,6 +34,15 @@ inline Floats some_floats(const float* from, int count) {
 
 inline Floats all(float value) { return Floats{} + value; }
 
+// a * b + c, rounded once where the processor can, and in the same way wherever it stands.
+inline Floats fused(Floats a, Floats b, Floats c) {
+#if defined(__AVX512F__)
+    return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#else
+    return a * b + c;
+#endif
+}
+
 inline Floats max(Floats a, Floats b) { return a > b ? a : b; }
 
 inline Floats absolute(Floats a) { return (Floats)((Ints)a & 0x7fffffff); }
