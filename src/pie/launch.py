@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pie.application import Application, ApplicationSettings
+from pie.application.admission import AdmissionSettings
 from pie.application.egress_hosts import parse_patterns
 from pie.application.egress_settings import EgressSettings
 from pie.application.standard import standard_names
@@ -33,6 +34,7 @@ from pie.models import (
     model_info,
 )
 from pie.server import Backend, Listener, ServerSettings, Service, bind, make_app
+from pie.server.settings import DEFAULT_TENANT
 from pie.settings import Settings
 
 T = TypeVar("T")
@@ -93,6 +95,7 @@ def default_limits(settings: Settings) -> Limits:
         memory_bytes=settings.memory_mib << 20,
         cpu_seconds=settings.cpu_seconds,
         wall_seconds=settings.wall_seconds,
+        wait_seconds=settings.wait_seconds,
         pages=settings.page_limit,
         children=settings.children,
     )
@@ -114,10 +117,17 @@ def store_settings(settings: Settings) -> StoreSettings:
     return StoreSettings(folder, bytes_each=settings.store_mib << 20)
 
 
+def admission_settings(settings: Settings) -> AdmissionSettings:
+    """Where there is one tenant, everything is its own."""
+    tenants = {DEFAULT_TENANT, *settings.api_keys.values()} if settings.api_keys else {DEFAULT_TENANT}
+    share = settings.tenant_share if len(tenants) > 1 else 1.0
+    return AdmissionSettings(settings.instances, settings.launch_queue, share=share)
+
+
 def application_settings(settings: Settings) -> ApplicationSettings:
     return ApplicationSettings(
         home=settings.home,
-        max_instances=settings.instances,
+        admission=admission_settings(settings),
         limits=default_limits(settings),
         egress=egress_settings(settings),
         store=store_settings(settings),
@@ -223,10 +233,11 @@ def try_port(settings: Settings) -> None:
 
 def blockers(stack: Stack) -> list[str]:
     """Why no program can start now, for /readyz."""
-    running = sum(1 for instance in stack.application.instances() if instance.finished_at is None)
+    programs = stack.application.statistics()
     found = [] if stack.drivers_alive() else ["the model's driver is not running; it is being started again"]
-    if running >= stack.settings.instances:
-        found.append(f"{running} programs run, as many as this server takes")
+    if programs.alive >= stack.settings.instances:
+        waiting = f", and {programs.waiting} wait" if programs.waiting else ""
+        found.append(f"{programs.alive} programs run, as many as this server takes{waiting}")
     return found
 
 

@@ -34,6 +34,7 @@ class LimitsBody(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields
     memory_bytes: Annotated[int, Meta(ge=1)] | None = None
     cpu_seconds: Annotated[float, Meta(gt=0)] | None = None
     wall_seconds: Annotated[float, Meta(gt=0)] | None = None
+    wait_seconds: Annotated[float, Meta(ge=0)] | None = None
     calls_in_flight: Annotated[int, Meta(ge=1)] | None = None
     message_bytes: Annotated[int, Meta(ge=1)] | None = None
     pages: Annotated[int, Meta(ge=1)] | None = None
@@ -131,6 +132,8 @@ class ErrorFrame(Struct, tag_field="event", tag="error"):
 
     ref: int | None
     error: ErrorBody
+    retry_after: float | None = None
+    """Seconds after which another try is worth it, for what passes by itself; over HTTP it is the header."""
 
 
 Frame = StartedFrame | MessageFrame | BlobFrame | LogFrame | FinishedFrame | FailedFrame | ErrorFrame

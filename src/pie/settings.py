@@ -88,6 +88,11 @@ class Settings(BaseSettings):
     page_limit: int = Field(1 << 20, ge=1, description="Key-value pages of one inferlet")
     children: int = Field(16, ge=0, description="Inferlets that one may have spawned, directly or not")
     instances: int = Field(2048, ge=1, description="Inferlets alive at once")
+    launch_queue: int = Field(1024, ge=0, description="Launches that may wait for their turn")
+    wait_seconds: float = Field(60.0, ge=0, description="How long a launch waits at most; 0: not at all")
+    tenant_share: float = Field(
+        0.5, gt=0, le=1, description="Of both, what one tenant may have where there are several"
+    )
 
     allow_hosts: Words = Field(
         (), description="Hosts that inferlets may talk to: example.org, *.example.org, each with :PORT"

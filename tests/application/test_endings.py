@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sandbox import MODEL, Sandbox, make_application, make_control, message, shared_home
 
+from pie.application.admission import AdmissionSettings
 from pie.core.errors import OutOfResources, Unavailable
 from pie.core.events import Failed
 from pie.core.programs import Launch, Source
@@ -128,9 +129,9 @@ async def test_closing_lets_programs_end_and_cancels_the_rest() -> None:
 
 async def test_a_launch_beyond_the_limit_is_refused_at_once() -> None:
     control, _ = make_control()
-    application = make_application(control, shared_home(), max_instances=1)
+    application = make_application(control, shared_home(), admission=AdmissionSettings(1, 0))
     await application.start()
     application.launch(Launch(Source("def main():\n    while True: pass")))
-    with pytest.raises(OutOfResources, match="try later"):
+    with pytest.raises(OutOfResources, match=r"1 programs run.*try again in 5 s"):
         application.launch(Launch(Source("")))
     await application.close(grace_seconds=0)

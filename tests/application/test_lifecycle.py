@@ -9,7 +9,7 @@ def test_an_ended_instance_stays_as_it_is() -> None:
 
 
 def test_every_state_can_be_reached_from_the_start_and_comes_to_an_end() -> None:
-    assert {"starting", *TRANSITIONS.values()} == {state for state, _ in TRANSITIONS} | ENDS
+    assert {"waiting", *TRANSITIONS.values()} == {state for state, _ in TRANSITIONS} | ENDS
 
 
 def test_an_illegal_move_says_what_is_wrong() -> None:

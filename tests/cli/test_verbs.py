@@ -8,9 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from pie.cli.app import app
+from pie.cli.failures import one_line_failures
 from pie.cli.run import Order
 from pie.cli.run_there import run_there
 from pie.client import AsyncClient, RequestRefused
+from pie.core.errors import Overloaded
 from pie.testing.serving import Served
 
 
@@ -92,3 +94,15 @@ async def test_a_stopped_run_cancels_the_program_on_the_server(served: Served) -
             await task
         assert (await client.instances())[0]["state"] == "cancelled"
         assert rows
+
+
+async def test_run_says_in_one_line_what_to_do_where_there_is_no_room(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served.application.refusal = Overloaded("2 programs run, as many as may: try again in 7 s", 7)
+    with pytest.raises(SystemExit) as left, one_line_failures():
+        await run_there(Order("hello", (), {}, False), served.url, None)
+    assert left.value.code == 1
+    assert capsys.readouterr().err == (
+        "pie: 2 programs run, as many as may: try again in 7 s\n"
+    )

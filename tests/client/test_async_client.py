@@ -13,11 +13,13 @@ from pie.client import (
     ClientError,
     ConnectionLost,
     NotAuthorized,
+    Overloaded,
     ProgramFailed,
     RequestRefused,
     ServerNotRunning,
     VersionMismatch,
 )
+from pie.core import errors
 from pie.core.errors import InvalidArgument, NotFound
 from pie.core.events import Finished, Log, Message
 from pie.core.programs import Component, Source
@@ -278,3 +280,12 @@ async def test_the_environment_says_where_the_server_is(
     monkeypatch.setenv("PIE_SERVER", served.url.removeprefix("http://"))
     async with AsyncClient() as client:
         assert await client.run("hello") == "done"
+
+
+async def test_a_launch_that_is_refused_for_want_of_room_says_when_to_come_back(
+    served: Served, client: AsyncClient
+) -> None:
+    served.application.refusal = errors.Overloaded("too many programs: try again in 7 s", 7)
+    with pytest.raises(Overloaded, match="too many programs") as refused:
+        await client.launch("hello")
+    assert refused.value.retry_after == 7

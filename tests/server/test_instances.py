@@ -5,6 +5,7 @@ import json
 import httpx
 import pytest
 
+from pie.core.errors import Overloaded
 from pie.core.programs import Component, Launch, Source, Standard
 from pie.testing.serving import Served
 
@@ -128,3 +129,13 @@ async def test_a_component_is_uploaded_once_and_named_by_its_digest(
     assert (answer.status_code, answer.json()) == (201, {"program": "0" * 64})
     assert served.application.uploads == [b"\x00asm"]
     assert (await http.get("/v1/programs")).json() == {"programs": ["echo", "fail", "forever", "hello"]}
+
+
+async def test_a_launch_beyond_what_the_server_takes_is_told_when_to_come_back(
+    served: Served, http: httpx.AsyncClient
+) -> None:
+    served.application.refusal = Overloaded("too many programs: try again in 7 s", 6.5)
+    answer = await http.post("/v1/instances", json={"program": "hello"})
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "7"
+    assert answer.json()["error"]["code"] == "overloaded"

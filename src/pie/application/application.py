@@ -2,9 +2,12 @@
 
 import asyncio
 import secrets
+import time
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from pie.application.admission import Admission, Waiting
 from pie.application.components import Components
 from pie.application.engine import address_of, make_engine
 from pie.application.fiber import Fiber
@@ -12,7 +15,7 @@ from pie.application.grammars import open_grammars
 from pie.application.guest import Guest
 from pie.application.instance import Instance
 from pie.application.linker import Contract
-from pie.application.programs import Launchable, check_arguments, least, resolve
+from pie.application.programs import Launchable, check_arguments, least, resolve, size_of
 from pie.application.runtime import Runtime
 from pie.application.services import Services, open_services
 from pie.application.settings import ApplicationSettings
@@ -22,7 +25,7 @@ from pie.application.standard import standard_names
 from pie.application.statistics import ApplicationStatistics
 from pie.application.ticker import Ticker
 from pie.control import Control
-from pie.core.errors import Cancelled, NotFound, OutOfResources, Timeout, Unavailable
+from pie.core.errors import Cancelled, NotFound, Overloaded, Timeout, Unavailable
 from pie.core.events import Failed, Finished
 from pie.core.ids import InstanceId
 from pie.core.programs import Launch, Limits
@@ -50,7 +53,10 @@ class Application:
         self._engine = make_engine()
         self._engine_address = address_of(self._engine)
         self._ticker = Ticker(self._engine)
+        self._admission = Admission(settings.admission, time.monotonic)
         self._alive: dict[InstanceId, Instance] = {}
+        self._waiting: dict[InstanceId, Waiting] = {}
+        """Those among them that have no place yet."""
         self._past: OrderedDict[InstanceId, Instance] = OrderedDict()
         self._past_bytes = 0
         self._ends: Counter[str] = Counter()
@@ -75,10 +81,13 @@ class Application:
         self._started = _Started(loop, components, runtime, spares, services)
 
     async def close(self, grace_seconds: float = 5.0) -> None:
-        """No more launches; running programs get some time to end, then they are cancelled."""
+        """No more launches; running programs get some time to end, then they are cancelled. What still waits
+        for a place is cancelled at once."""
         if self._started is None:
             return
         parts, self._started = self._started, None
+        for name in list(self._waiting):
+            self._alive[name].abort(Cancelled("the server shuts down; the program had not begun"))
         ends = [asyncio.ensure_future(instance.wait()) for instance in self._alive.values()]
         if ends and grace_seconds:
             await asyncio.wait(ends, timeout=grace_seconds)
@@ -94,24 +103,53 @@ class Application:
         return await self._parts().components.add(wasm)
 
     def launch(self, launch: Launch) -> Instance:
-        """Starts a program. Raises `PieError`: no such program, too many instances, shutting down."""
+        """Starts a program, or puts it into the queue. Raises `PieError`: no such program, shutting down, and
+        `Overloaded` where even the queue is full."""
         return self._start(launch, None)
 
     def _start(self, launch: Launch, parent: Guest | None) -> Instance:
         parts = self._parts()
-        if len(self._alive) >= self._settings.max_instances:
-            raise OutOfResources(f"{len(self._alive)} inferlets are running, as many as allowed: try later")
         check_arguments(launch)
         found = resolve(launch.program, parts.components)
         limits = least(launch.limits, self._settings.limits)
         name = InstanceId(secrets.token_hex(8))
         instance = Instance(name, found.name, parts.loop, self._ended, launch.tenant)
         guest = self._make_guest(instance, found, replace(launch, limits=limits), parts, parent)
+
+        def admit() -> None:
+            self._waiting.pop(instance.id, None)
+            instance.admitted()
+            guest.call_later(limits.wall_seconds, lambda: instance.abort(_too_late(limits)))
+            parts.runtime.start(guest)
+
+        try:
+            waiting = self._take_place(launch, limits, admit, parent)
+        except Overloaded:
+            guest.close()
+            raise
         self._alive[instance.id] = instance
         self._launched += 1
-        guest.call_later(limits.wall_seconds, lambda: instance.abort(_too_late(limits)))
-        parts.runtime.start(guest)
+        if waiting is None:
+            admit()
+        else:
+            self._waiting[instance.id] = waiting
+            guest.call_later(limits.wait_seconds, lambda: self._give_up(instance, limits))
         return instance
+
+    def _take_place(
+        self, launch: Launch, limits: Limits, admit: Callable[[], None], parent: Guest | None
+    ) -> Waiting | None:
+        """None: it has got one. Raises `Overloaded`."""
+        if parent is not None:
+            self._admission.enter_child(launch.tenant)
+            return None
+        return self._admission.enter(launch.tenant, size_of(launch), limits.wait_seconds > 0, admit)
+
+    def _give_up(self, instance: Instance, limits: Limits) -> None:
+        """It has waited for as long as it may."""
+        if instance.id in self._waiting:
+            why = f"no place became free within {limits.wait_seconds:g} s"
+            instance.abort(Timeout(str(self._admission.refuse("timeout", why, instance.tenant))))
 
     def instance(self, id: str, tenant: str | None = None) -> Instance:
         """One that runs or has ended lately; with a tenant only its own. Raises `NotFound`."""
@@ -133,9 +171,11 @@ class Application:
     def statistics(self) -> ApplicationStatistics:
         parts = self._parts()
         return ApplicationStatistics(
-            alive=len(self._alive),
+            alive=self._admission.running.total(),
+            waiting=self._admission.waiting_count,
             runnable=parts.runtime.runnable(),
             launched=self._launched,
+            rejected={str(reason): count for reason, count in self._admission.rejected.items()},
             ended=dict(self._ends),
             spares=len(parts.spares),
             turns=parts.runtime.turns,
@@ -169,11 +209,16 @@ class Application:
     def _ended(self, instance: Instance, event: Finished | Failed) -> None:
         self._ends["finished" if isinstance(event, Finished) else event.reason] += 1
         del self._alive[instance.id]
+        waiting = self._waiting.pop(instance.id, None)
+        if waiting is None:
+            self._admission.leave(instance.tenant)
+        else:
+            self._admission.withdraw(waiting)
         self._past[instance.id] = instance
-        self._past_bytes += instance.outbox.kept_bytes
+        self._past_bytes += instance.kept_bytes
         settings = self._settings
         while len(self._past) > settings.finished_kept or self._past_bytes > settings.finished_bytes:
-            self._past_bytes -= self._past.popitem(last=False)[1].outbox.kept_bytes
+            self._past_bytes -= self._past.popitem(last=False)[1].kept_bytes
 
 
 def _too_late(limits: Limits) -> Timeout:

@@ -41,6 +41,7 @@ class Guest:
         "closed", "control", "cpu_seconds", "doomed", "fault", "fiber", "futures", "grammars", "host_calls",
         "http", "id", "inbox", "interruption", "limits", "loop_line", "origin", "outbox", "outboxes",
         "parent", "program", "queued", "services", "session", "settle", "suspension", "tenant", "topics",
+        "trace",
     )
 
     def __init__(
@@ -78,6 +79,7 @@ class Guest:
         self.children = Children(self, services.start_child)
         self.grammars = OwnGrammars(services.grammars)
         self.session: Session = control.open(id, limits, self.tenant)
+        self.trace = self.session.trace
         self.futures = Futures(limits.calls_in_flight)
         self.inbox = Inbox()
         self.outbox = outbox
@@ -140,6 +142,14 @@ class Guest:
         self.futures.check_room()
         future = Future()
         self.session.submit(queue, command, future)
+        return self.futures.add(future)
+
+    def await_outside(self, what: str, future: Future) -> int:
+        """The number of a future for something that is not the model's; its wait shows in the timeline."""
+        trace = self.trace
+        if trace is not None and not future.done:
+            number = trace.begin(what)
+            future.on_over = lambda: trace.end(number)
         return self.futures.add(future)
 
     def send(self, message: Message | Blob) -> object:
@@ -231,6 +241,10 @@ class Guest:
         logging.getLogger(__name__).error("host call %s of instance %s failed", call, self.id, exc_info=fault)
 
     # What the runtime uses
+
+    def begin(self) -> None:
+        """Its time runs from now on."""
+        self._began = time.monotonic()
 
     def enter(self) -> Fiber:
         """Makes the sandbox, at the first poll, or moves into one that waits for its program."""

@@ -3,13 +3,16 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 from pie.application.ending import of_error, of_outcome
 from pie.application.guest import Guest
 from pie.application.lifecycle import ENDS, Happening, State, after
 from pie.application.mailbox import Outbox
+from pie.application.timeline import make_timeline
 from pie.application.usage import InstanceUsage
-from pie.core.errors import Cancelled, InternalError, PieError, WrongState
+from pie.control.trace import Trace
+from pie.core.errors import Cancelled, InternalError, NotFound, PieError, WrongState
 from pie.core.events import Event, Failed, Finished, Started
 from pie.core.ids import InstanceId
 
@@ -29,11 +32,13 @@ class Instance:
         self.tenant = tenant
         self.program = program
         """Its name, for people."""
-        self.state: State = "starting"
+        self.state: State = "waiting"
         self.started_at = time.time()
         self.finished_at: float | None = None
         self._guest: Guest | None = None
         self._usage: InstanceUsage | None = None
+        self.trace: Trace | None = None
+        """What it did, for its timeline; None where timelines are off."""
         self.outbox = Outbox()
         self._result: asyncio.Future[Finished | Failed] = loop.create_future()
         self._ended = ended
@@ -68,7 +73,19 @@ class Instance:
             raise InternalError("an instance without a guest has no usage")
         return self._guest.usage()
 
+    def timeline(self) -> dict[str, Any]:
+        """What it did and waited for so far, in the trace event format (`timeline.py`). Raises `NotFound`
+        where timelines are off."""
+        if self.trace is None:
+            raise NotFound("timelines are off: start the server, or the program, with trace_events above 0")
+        return make_timeline(self.trace, self.started_at)
+
     # For the application
+
+    @property
+    def kept_bytes(self) -> int:
+        """What is remembered of it after its end."""
+        return self.outbox.kept_bytes + (0 if self.trace is None else self.trace.kept_bytes)
 
     @property
     def over(self) -> bool:
@@ -76,11 +93,21 @@ class Instance:
 
     def begin(self, guest: Guest) -> None:
         self._guest = guest
+        self.trace = guest.trace
+        if guest.trace is not None:
+            guest.trace.name = f"{self.program} ({self.id})"
         self.outbox.put(Started(self.id))
 
     def when_ended(self, callback: Callable[[Finished | Failed], None]) -> None:
         """Called once, with how it ended."""
         self._when_ended.append(callback)
+
+    def admitted(self) -> None:
+        """It has got its place; its time begins."""
+        self.state = after(self.state, "admit")
+        self.started_at = time.time()
+        if self._guest is not None:
+            self._guest.begin()
 
     def runs(self) -> None:
         if self.state == "starting":

@@ -4,10 +4,13 @@ from typing import Literal
 
 from pie.core.errors import InternalError
 
-State = Literal["starting", "running", "finished", "failed", "cancelled"]
-Happening = Literal["run", "finish", "fail", "cancel"]
+State = Literal["waiting", "starting", "running", "finished", "failed", "cancelled"]
+Happening = Literal["admit", "run", "finish", "fail", "cancel"]
 
 TRANSITIONS: dict[tuple[State, Happening], State] = {
+    ("waiting", "admit"): "starting",
+    ("waiting", "fail"): "failed",
+    ("waiting", "cancel"): "cancelled",
     ("starting", "run"): "running",
     ("starting", "fail"): "failed",
     ("starting", "cancel"): "cancelled",

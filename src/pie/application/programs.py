@@ -53,6 +53,12 @@ def check_arguments(launch: Launch) -> None:
         )
 
 
+def size_of(launch: Launch) -> int:
+    """About how many bytes it holds while it waits."""
+    text = len(launch.program.text) if isinstance(launch.program, Source) else 0
+    return text + sum(map(len, launch.args))
+
+
 def least(asked: Limits, most: Limits) -> Limits:
     """What was asked for, as far as it is allowed."""
     names = [field.name for field in dataclasses.fields(Limits) if field.name != "hosts"]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pie.application.admission import AdmissionSettings
 from pie.application.egress_settings import EgressSettings
 from pie.application.store import StoreSettings
 from pie.core.programs import Limits
@@ -12,8 +13,7 @@ from pie.core.programs import Limits
 class ApplicationSettings:
     home: Path
     """Holds `guests/` (built runners) and `compiled/` (machine code)."""
-    max_instances: int = 2048
-    """Alive at once; a launch beyond is refused."""
+    admission: AdmissionSettings = field(default_factory=AdmissionSettings)
     limits: Limits = field(default_factory=Limits)
     """No instance gets more than this, whatever its launch asks for."""
     finished_kept: int = 1024

@@ -59,6 +59,9 @@ def serve(
     ] = None,
     adapter: AdapterOption = None,
     instances: Annotated[int | None, typer.Option(help="Programs at once, at most [default: 2048].")] = None,
+    launch_queue: Annotated[
+        int | None, typer.Option(help="Launches that may wait for their turn [default: 1024].")
+    ] = None,
     allow_host: AllowHostOption = None,
     allow_private_host: AllowPrivateHostOption = None,
     store: Annotated[
@@ -105,6 +108,7 @@ def serve(
         host_pages=host_pages,
         adapters=read_adapters(adapter),
         instances=instances,
+        launch_queue=launch_queue,
         allow_hosts=allow_host,
         allow_private_hosts=allow_private_host,
         store=store,

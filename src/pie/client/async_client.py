@@ -93,6 +93,11 @@ class AsyncClient:
         found: list[dict[str, str]] = (await self._requests.get(f"/v1/instances/{id}/logs"))["logs"]
         return found
 
+    async def trace(self, id: str) -> dict[str, Any]:
+        """What a program did so far, in the trace event format that https://ui.perfetto.dev shows."""
+        found: dict[str, Any] = await self._requests.get(f"/v1/instances/{id}/trace")
+        return found
+
     async def cancel(self, id: str) -> None:
         await self._requests.post(f"/v1/instances/{id}/cancel")
 

@@ -12,7 +12,14 @@ from websockets.typing import Subprotocol
 
 from pie import __version__
 from pie.client.address import Address
-from pie.client.errors import ClientError, ConnectionLost, NotAuthorized, RequestRefused, VersionMismatch
+from pie.client.errors import (
+    ClientError,
+    ConnectionLost,
+    NotAuthorized,
+    RequestRefused,
+    VersionMismatch,
+    refused,
+)
 from pie.client.running import AsyncRunning
 from pie.protocol import (
     SESSION_PATH,
@@ -146,7 +153,7 @@ async def check_version(socket: ClientConnection) -> None:
     )
 
 
-def refusal(status: int, body: bytes, address: Address) -> ClientError:
+def refusal(status: int, body: bytes, address: Address, retry_after: str = "") -> ClientError:
     """The server's answer with a status of 400 or more, as an exception."""
     try:
         error = msgspec.json.decode(body, type=ErrorAnswer).error
@@ -156,4 +163,4 @@ def refusal(status: int, body: bytes, address: Address) -> ClientError:
         hint = "give it with --api-key, PIE_API_KEY or api_key=..."
         wrong = "does not take this API key" if address.api_key else "needs an API key"
         return NotAuthorized(f"the server at {address.url} {wrong}: {hint}")
-    return RequestRefused(error, status)
+    return refused(error, status, float(retry_after) if retry_after.isdecimal() else None)

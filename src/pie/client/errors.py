@@ -7,6 +7,7 @@
         ├── VersionMismatch    the server speaks another protocol
         ├── ConnectionLost     the server went away while programs ran
         ├── RequestRefused     the server's own error, with its `status`, `type`, `code` and `param`
+        │   └── Overloaded       no room for it just now; `retry_after` says when to try again
         ├── ProgramFailed      the program ended with an error; `reason` and `traceback` say which and where
         └── CannotSend         this function or argument cannot travel to the server
 """
@@ -39,12 +40,27 @@ class ConnectionLost(ClientError):
 class RequestRefused(ClientError):
     """`status` is None for what was refused within a session."""
 
-    def __init__(self, body: ErrorBody, status: int | None = None) -> None:
+    def __init__(
+        self, body: ErrorBody, status: int | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(body.message)
         self.status = status
         self.type = body.type
         self.code = body.code
         self.param = body.param
+        self.retry_after = retry_after
+        """Seconds, for what passes by itself."""
+
+
+class Overloaded(RequestRefused):
+    """The server runs as many programs as it may, and as many wait. Its text says what can be done."""
+
+
+def refused(
+    body: ErrorBody, status: int | None = None, retry_after: float | None = None
+) -> RequestRefused:
+    kind = Overloaded if body.code == "overloaded" else RequestRefused
+    return kind(body, status, retry_after)
 
 
 class ProgramFailed(ClientError):

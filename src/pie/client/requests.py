@@ -32,7 +32,8 @@ class Requests:
         except httpx.TransportError:
             raise self._address.not_running() from None
         if answer.status_code >= 400:
-            raise refusal(answer.status_code, answer.content, self._address)
+            retry = answer.headers.get("retry-after", "")
+            raise refusal(answer.status_code, answer.content, self._address, retry)
         return answer
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Generic, Protocol, TypeVar
 
-from pie.client.errors import ClientError, ProgramFailed, RequestRefused
+from pie.client.errors import ClientError, ProgramFailed, RequestRefused, refused
 from pie.core.events import Blob, Event, Failed, Finished, Log, Message
 from pie.protocol import (
     BlobFrame,
@@ -131,8 +131,8 @@ class AsyncRunning(Generic[R]):
 
     def _take_other(self, frame: Frame) -> None:
         match frame:
-            case ErrorFrame(error=body):
-                self._take_refusal(RequestRefused(body))
+            case ErrorFrame(error=body, retry_after=seconds):
+                self._take_refusal(refused(body, None, seconds))
             case StartedFrame(id=id):
                 if not self._started.done():
                     self._started.set_result(id)

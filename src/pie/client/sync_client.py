@@ -107,6 +107,9 @@ class Client:
     def logs(self, id: str) -> list[dict[str, str]]:
         return self._loop.call(self._client.logs(id))
 
+    def trace(self, id: str) -> dict[str, Any]:
+        return self._loop.call(self._client.trace(id))
+
     def cancel(self, id: str) -> None:
         self._loop.call(self._client.cancel(id))
 

@@ -11,7 +11,8 @@
     │   ├── NotFound            no such instance, program or model
     │   └── WrongState          finished, already running, ...
     ├── OperatorError         the set-up must change
-    │   ├── OutOfResources      pages, embeddings or instances are used up
+    │   ├── OutOfResources      pages or embeddings are used up
+    │   │   └── Overloaded        no place for one more launch; `retry_after` says when to come back
     │   ├── Unavailable         loading, draining, the driver died, no network
     │   ├── NotPermitted        the settings or the launch do not allow it
     │   └── BadModel            a model's files are damaged, or of a kind that is not supported
@@ -71,6 +72,16 @@ class OperatorError(PieError):
 
 class OutOfResources(OperatorError):
     kind = "out-of-resources"
+
+
+class Overloaded(OutOfResources):
+    """Passes by itself: worth another try after `retry_after` seconds."""
+
+    retry_after: float = 1
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unavailable(OperatorError):

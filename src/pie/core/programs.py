@@ -40,6 +40,8 @@ class Limits:
     memory_bytes: int = 128 << 20
     cpu_seconds: float = 10.0
     wall_seconds: float = 600.0
+    wait_seconds: float = 60.0
+    """How long its launch may wait for a place; 0: it is refused where there is none."""
     calls_in_flight: int = 4096
     """Futures not yet dropped and commands not yet executed, together."""
     message_bytes: int = 1 << 20

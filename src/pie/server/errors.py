@@ -1,5 +1,6 @@
 """Errors as HTTP answers and frames: one shape, `{"error": {"message", "type", "param", "code"}}`."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ ANSWERS: Mapping[type[errors.PieError], Answer] = {
     errors.NotFound: Answer(404, "caller_error", "not_found"),
     errors.WrongState: Answer(409, "caller_error", "wrong_state"),
     errors.CallerError: Answer(400, "caller_error", "bad_request"),
+    errors.Overloaded: Answer(429, "operator_error", "overloaded", retry_after=1),
     errors.OutOfResources: Answer(429, "operator_error", "out_of_resources", retry_after=1),
     errors.Unavailable: Answer(503, "operator_error", "unavailable", retry_after=2),
     errors.OperatorError: Answer(503, "operator_error", "unavailable", retry_after=2),
@@ -54,6 +56,11 @@ def error_body(error: errors.PieError) -> ErrorBody:
     return ErrorBody(str(error), answer.type, getattr(error, "param", None), answer.code)
 
 
+def retry_after(error: errors.PieError) -> float | None:
+    """In seconds; None for what does not pass by itself."""
+    return error.retry_after if isinstance(error, errors.Overloaded) else answer_for(error).retry_after
+
+
 def error_response(status: int, body: ErrorBody, headers: Mapping[str, str] | None = None) -> Response:
     content = msgspec.json.encode(ErrorAnswer(body))
     return Response(content, status, dict(headers or {}), media_type="application/json")
@@ -63,9 +70,9 @@ async def on_pie_error(request: Request, error: Exception) -> Response:
     del request
     if not isinstance(error, errors.PieError):
         raise error
-    answer = answer_for(error)
-    retry = {} if answer.retry_after is None else {"Retry-After": str(answer.retry_after)}
-    return error_response(answer.status, error_body(error), retry)
+    seconds = retry_after(error)
+    retry = {} if seconds is None else {"Retry-After": str(math.ceil(seconds))}
+    return error_response(answer_for(error).status, error_body(error), retry)
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

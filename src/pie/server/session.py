@@ -22,7 +22,7 @@ from pie.protocol import (
     Operation,
     Ref,
 )
-from pie.server.errors import UNDECODABLE, BadBody, error_body
+from pie.server.errors import UNDECODABLE, BadBody, error_body, retry_after
 from pie.server.frames import to_frame
 from pie.server.launches import to_launch
 from pie.server.outbox import Outbox
@@ -120,7 +120,7 @@ class Session:
         return self._launched[ref].instance
 
     def _refuse(self, ref: int | None, error: PieError) -> None:
-        self._outbox.put(ErrorFrame(ref, error_body(error)))
+        self._outbox.put(ErrorFrame(ref, error_body(error), retry_after(error)))
 
     async def close(self) -> None:
         """The socket is gone: what was not launched with `detach` is cancelled."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from pie.core.errors import NotFound, Unavailable, WrongState
+from pie.core.errors import NotFound, PieError, Unavailable, WrongState
 from pie.core.events import Blob, Event, Failed, Finished, Log, Message, Started
 from pie.core.ids import InstanceId
 from pie.core.programs import Component, Launch, Source, Standard
@@ -108,8 +108,12 @@ class ScriptedApplication:
         self._instances: dict[str, ScriptedInstance] = {}
         self.uploads: list[bytes] = []
         self.closed = False
+        self.refusal: PieError | None = None
+        """What launches are refused with."""
 
     def launch(self, launch: Launch) -> ScriptedInstance:
+        if self.refusal is not None:
+            raise self.refusal
         if self.closed:
             raise Unavailable("closing")
         name = script_name(launch)
