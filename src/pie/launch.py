@@ -86,6 +86,7 @@ def control_settings(settings: Settings) -> ControlSettings:
         passes_in_flight=settings.passes_in_flight,
         max_batch_tokens=settings.batch_tokens,
         prefill_tokens=settings.prefill_tokens,
+        trace_events=settings.trace_events,
         export_bytes=settings.export_mib << 20,
     )
 

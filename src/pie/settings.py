@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     )
     batch_tokens: int = Field(2048, ge=1, description="Input tokens in one pass, at most")
     prefill_tokens: int = Field(128, ge=1, description="Of them, those of prompts; longer ones are split")
+    trace_events: int = Field(2048, ge=0, description="Runs and calls in a program's timeline; 0: none")
 
     memory_mib: int = Field(128, ge=32, description="Memory of one inferlet")
     cpu_seconds: float = Field(10.0, gt=0, description="Processor time of one inferlet")

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from pie.cli.failures import one_line_failures
 from pie.cli.run import Order
 from pie.cli.run_there import run_there
 from pie.client import AsyncClient, RequestRefused
-from pie.core.errors import Overloaded
+from pie.core.errors import InvalidArgument, Overloaded
 from pie.testing.serving import Served
 
 
@@ -44,7 +46,7 @@ async def test_cancel_ends_programs(served: Served) -> None:
 
 
 async def test_an_id_that_nobody_has_is_refused(served: Served) -> None:
-    for verb in ("cancel", "logs"):
+    for verb in ("cancel", "logs", "trace"):
         result = await invoke(served, verb, "nobody")
         assert isinstance(result.exception, RequestRefused)
 
@@ -59,6 +61,29 @@ async def test_logs_keep_the_two_streams_apart(served: Served) -> None:
         assert (result.stdout, result.stderr) == ("out\n", "err\n")
         as_json = json.loads((await invoke(served, "logs", running.id, "--json")).output)
         assert [piece["stream"] for piece in as_json] == ["stdout", "stderr"]
+
+
+async def test_trace_writes_a_timeline_to_a_file_or_to_stdout(served: Served, tmp_path: Path) -> None:
+    async with AsyncClient(served.url) as client:
+        running = await client.launch("forever")
+        printed = await invoke(served, "trace", running.id)
+        assert json.loads(printed.stdout)["traceEvents"][0]["name"] == "runs"
+        file = tmp_path / "timeline.json"
+        written = await invoke(served, "trace", running.id, "--output", str(file))
+        assert json.loads(file.read_text()) == json.loads(printed.stdout)
+        assert written.stdout == ""
+        assert "1 spans" in written.stderr
+        nowhere = await invoke(served, "trace", running.id, "-o", str(tmp_path / "no" / "timeline.json"))
+        assert isinstance(nowhere.exception, InvalidArgument)
+
+
+async def test_run_with_a_server_writes_the_timeline_when_the_program_has_ended(
+    served: Served, tmp_path: Path
+) -> None:
+    file = tmp_path / "timeline.json"
+    asked = replace(order("fail"), trace=file)
+    assert await run_there(asked, served.url, None) == 1
+    assert json.loads(file.read_text())["otherData"] == {"program": "fail"}
 
 
 def order(program: str, *args: str, **limits: float) -> Order:

@@ -156,6 +156,7 @@ class Children:
         child = Child(self._last + 1, self._parent, self._start(launch, self._parent), limits)
         self._last += 1
         self._children[child.number] = child
+        self._note(child)
         self._parent.lend(limits.pages, limits.calls_in_flight)
         for ancestor in lineage(self._parent):
             ancestor.children.alive += 1
@@ -177,6 +178,12 @@ class Children:
         for child in list(self._children.values()):
             child.close()
         self._children.clear()
+
+    def _note(self, child: Child) -> None:
+        """In the timeline of its parent."""
+        mine, its = self._parent.trace, child.instance.trace
+        if mine is not None and its is not None:
+            mine.children.append(its)
 
     def _check_room(self) -> None:
         for guest in lineage(self._parent):

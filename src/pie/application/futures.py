@@ -9,7 +9,7 @@ from pie.core.errors import InternalError, LimitExceeded, UnknownId
 class Future:
     """One result; implements `core.commands.Completion`."""
 
-    __slots__ = ("done", "error", "on_drop", "value", "wake")
+    __slots__ = ("done", "error", "on_drop", "on_over", "value", "wake")
 
     def __init__(self, on_drop: "Callable[[Future], None] | None" = None) -> None:
         self.done = False
@@ -19,6 +19,8 @@ class Future:
         """Set while its guest waits for it."""
         self.on_drop = on_drop
         """Takes back what nobody has read, or stops what is still running."""
+        self.on_over: Callable[[], None] | None = None
+        """Called when it is done, or dropped before."""
 
     def resolve(self, value: object) -> None:
         self.value = value
@@ -42,6 +44,8 @@ class Future:
 
     def _settle(self) -> None:
         self.done = True
+        if self.on_over is not None:
+            self.on_over()
         wake = self.wake
         if wake is not None:
             self.wake = None
@@ -98,7 +102,11 @@ class Futures:
         """Forgets futures; numbers that are gone already do no harm."""
         for number in numbers:
             future = self._futures.pop(number, None)
-            if future is not None and future.on_drop is not None:
+            if future is None:
+                continue
+            if future.on_over is not None:
+                future.on_over()
+            if future.on_drop is not None:
                 future.on_drop(future)
 
     def close(self) -> None:

@@ -64,6 +64,12 @@ def suspends(binding: Binding) -> Binding:
     return binding
 
 
+def shown_name(function: str) -> str:
+    """A function of the contract as programs call it, others with their interface: for timelines."""
+    interface, _, name = function.replace("-", "_").rpartition("#")
+    return name if interface.startswith("pie:") else f"{interface.rpartition('/')[2]}.{name}".lstrip(".")
+
+
 def parameters(binding: Binding) -> tuple[str, ...]:
     """Names of a binding's arguments as WIT spells them, without the guest."""
     return tuple(name.replace("_", "-") for name in list(inspect.signature(binding).parameters)[1:])
@@ -89,7 +95,7 @@ class HostCalls:
         names: dict[str, Any] = {
             "stage": self._stage, "binding": binding, "lower": write, "SUSPENDED": SUSPENDED,
             "failed": _failure(name, signature, self._stage), "memory": memory,
-            "later": self._continuation, "put_error": _put_error,
+            "later": self._continuation, "put_error": _put_error, "name": shown_name(name),
         }
         lines = _lines(lifts, names, write is not None, may_suspend)
         exec(compile("\n".join(lines), f"<host call {name}>", "exec"), names)
@@ -114,6 +120,8 @@ class HostCalls:
         del data
         guest = self._stage.guest
         answer = guest.suspension.resume(guest)
+        if answer is not False and guest.trace is not None:
+            guest.trace.waiting = ""
         if answer:
             abi.error_delete(answer)  # too late for a trap: the runtime ends the guest after this poll
         return answer is not False
@@ -134,10 +142,14 @@ def _lines(lifts: list[Lift], names: dict[str, Any], has_result: bool, may_suspe
         f"def call(data, context, type, arguments, count, results, result_count{more}):",
         "    guest = stage.guest",
         "    guest.host_calls += 1",
+        "    trace = guest.trace",
+        "    began = 0.0 if trace is None else trace.now()",
         "    try:",
         *_unpacking(lifts, names),
         *_outcome(call, has_result, may_suspend),
         "    except BaseException as fault:",
+        "        if trace is not None:",
+        "            trace.call(name + ': failed', began)",
         "        trap = failed(guest, fault, results)",
         "        put_error(error, trap)" if may_suspend else "        return trap",
         "    memory[continuation:continuation + 24] = later" if may_suspend else "    return None",
@@ -164,13 +176,18 @@ def _arguments(lifts: list[Lift], names: dict[str, Any]) -> str:
 
 
 def _outcome(call: str, has_result: bool, may_suspend: bool) -> list[str]:
+    note = ["if trace is not None:", "    trace.call(name, began)"]
     if not may_suspend:
-        return [f"        lower(results, {call})" if has_result else f"        {call}"]
+        return [f"        {line}" for line in (f"lower(results, {call})" if has_result else call, *note)]
+    answer = ["lower(results, value)"] if has_result else []
     return [
         f"        value = {call}",
         "        if value is SUSPENDED:",
         "            guest.suspension.answers(lower, failed, results)",
-        *(["        else:", "            lower(results, value)"] if has_result else []),
+        "            if trace is not None:",
+        "                trace.waiting = trace.waiting or name",
+        "        else:",
+        *(f"            {line}" for line in (*answer, *note)),
     ]
 
 

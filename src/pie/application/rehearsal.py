@@ -6,6 +6,8 @@ some 200 pages that was most of a launch. The rehearsal touches nothing outside 
 here, and the runner clears away what it leaves behind.
 """
 
+from typing import ClassVar
+
 from pie.application.suspension import Suspension
 from pie.core.errors import PieError
 from pie.core.programs import Source
@@ -30,6 +32,8 @@ REHEARSAL = Source(TEXT, "rehearsal.py", first_line=0)
 class Vacancy:
     """Stands where the guest will be: `stage.guest` of a thread on which a spare gets ready."""
 
+    trace: ClassVar[None] = None
+    """Nobody looks at a rehearsal."""
     __slots__ = ("args", "doomed", "host_calls", "loop_line", "program", "rehearsed", "suspension")
 
     def __init__(self) -> None:

@@ -113,11 +113,16 @@ class Runtime:
     def _poll(self, guest: Guest) -> bool:
         fiber = guest.fiber or guest.enter()
         self._stage.guest, self._stage.context = guest, fiber.context
+        trace = guest.trace
+        if trace is not None:
+            trace.runs()
         began = time.thread_time()
         try:
             done = fiber.poll()
         finally:
             guest.spent(time.thread_time() - began)
+            if trace is not None:
+                trace.rests()
         self.polls += 1
         if guest.interruption is not None:
             raise guest.interruption

@@ -18,6 +18,7 @@ VERBS = {
     "build": Verb("pie.cli.build", "Make a component of a program and its packages."),
     "ps": Verb("pie.cli.ps", "List the programs of a server."),
     "logs": Verb("pie.cli.logs", "Show what a server's program printed."),
+    "trace": Verb("pie.cli.trace", "Show where a program's time went."),
     "cancel": Verb("pie.cli.cancel", "End a server's program."),
     "model": Verb("pie.cli.model", "Fetch, list, show and remove models."),
     "setup": Verb("pie.cli.setup", "Do once what a first run would wait for."),

@@ -12,6 +12,7 @@ from pie.cli.adapters import AdapterOption, read_adapters
 from pie.cli.hosts import AllowHostOption, AllowPrivateHostOption
 from pie.cli.keyboard import can_read_input
 from pie.cli.loop import run_async
+from pie.cli.trace_file import check_writable
 from pie.core.errors import InvalidArgument, NotFound
 from pie.inference.early import early_process
 
@@ -33,6 +34,8 @@ class Order:
     hosts: list[str] | None = None
     """Hosts that it may talk to."""
     private_hosts: list[str] | None = None
+    trace: Path | None = None
+    """Where its timeline goes when it has ended."""
 
     @property
     def path(self) -> Path | None:
@@ -76,6 +79,9 @@ def run(
     children: Annotated[int | None, typer.Option(help="Programs it may have spawned at a time.")] = None,
     allow_host: AllowHostOption = None,
     allow_private_host: AllowPrivateHostOption = None,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write where its time went, for ui.perfetto.dev.")
+    ] = None,
     no_input: Annotated[bool, typer.Option("--no-input", help="Do not read standard input.")] = False,
 ) -> None:
     """Run a program next to the model, and show what it sends and returns.
@@ -96,6 +102,8 @@ def run(
 
     - `pie run my_agent.py --allow-host api.example.org` lets it talk to that host, and to no other
 
+    - `pie run my_agent.py --trace timeline.json`, then open the file in https://ui.perfetto.dev
+
     - `pie run chat --server http://127.0.0.1:8642` on a running server
     """
     limits = {
@@ -110,6 +118,7 @@ def run(
         adapters=read_adapters(adapter),
         hosts=allow_host,
         private_hosts=allow_private_host,
+        trace=trace,
     )
     check(order, model, server)
     raise typer.Exit(run_async(start(order, model, server, api_key)))
@@ -124,6 +133,8 @@ def check(order: Order, model: str | None, server: str | None) -> None:
     if server and (model or order.adapters):
         given = "--model" if model else "--adapter"
         raise InvalidArgument(f"{given} is for programs that run here; a server has loaded its own")
+    if order.trace is not None:
+        check_writable(order.trace)
     if server and order.private_hosts:
         raise InvalidArgument("--allow-private-host is for programs that run here, or for `pie serve`")
 

@@ -10,6 +10,7 @@ from pie.cli.options import load_settings
 from pie.cli.progress import BarProgress
 from pie.cli.run import Order
 from pie.cli.show import show_job
+from pie.cli.trace_file import write_trace
 from pie.core.errors import NotFound
 from pie.core.events import Event
 from pie.core.programs import Component, Launch, Program, Source, Standard
@@ -56,7 +57,12 @@ async def run_here(order: Order, model: str | None, early: EarlyProcess) -> int:
             stack = await cleanup.enter_async_context(open_stack(settings, progress, early))
             program = await find_program(order, stack)
         launch = Launch(program, order.args, default_limits(settings))
-        return await show_job(LocalJob(stack.application.launch(launch)), order.read_input)
+        instance = stack.application.launch(launch)
+        try:
+            return await show_job(LocalJob(instance), order.read_input)
+        finally:
+            if order.trace is not None:
+                write_trace(order.trace, instance.timeline())
 
 
 async def find_program(order: Order, stack: Stack) -> Program:

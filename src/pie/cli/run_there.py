@@ -6,6 +6,7 @@ from typing import Any
 
 from pie.cli.run import Order
 from pie.cli.show import show_job
+from pie.cli.trace_file import write_trace
 from pie.client import AsyncClient, AsyncRunning
 from pie.core.events import Event
 
@@ -28,7 +29,11 @@ async def run_there(order: Order, server: str, api_key: str | None) -> int:
     async with AsyncClient(server, api_key) as client:
         program = order.path or order.program
         running = await client.launch(program, *order.args, limits=wire_limits(order))
-        return await show_job(RemoteJob(running), order.read_input)
+        try:
+            return await show_job(RemoteJob(running), order.read_input)
+        finally:
+            if order.trace is not None:
+                write_trace(order.trace, await client.trace(running.id))
 
 
 def wire_limits(order: Order) -> dict[str, Any] | None:

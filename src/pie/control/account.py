@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pie.control.trace import Trace
+
 
 @dataclass(slots=True)
 class Account:
@@ -13,6 +15,8 @@ class Account:
     """Input tokens that went through a model."""
     compute_ms: float = 0.0
     """Its share of the time of the passes it had a part in."""
+    trace: Trace | None = None
+    """Where its part in passes is noted."""
 
     def settle(self, commands: int, numbers: int) -> None:
         """So many commands have been executed or dropped."""

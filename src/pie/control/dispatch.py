@@ -8,7 +8,8 @@ from pie.control.outcomes import Outcome, StepOutcome
 from pie.control.planner import Planner
 from pie.control.queue import CommandQueue
 from pie.control.shapes import fits
-from pie.control.ticket import Entry, Ticket
+from pie.control.ticket import Ticket
+from pie.control.trace import note_pass
 from pie.control.traffic import Traffic
 from pie.control.work import DecodeWork
 from pie.core.commands import Dist
@@ -53,6 +54,7 @@ class Dispatcher:
         tickets = list(self._planner.in_flight)
         self._planner.in_flight.clear()
         for ticket in tickets:
+            note_pass(ticket, ticket.sent, now, failed=True)
             self._settle(ticket)
             self._refuse(ticket, error, now)
             self._memory.lose(ticket.written, now)
@@ -137,7 +139,7 @@ class Dispatcher:
 
     def _charge(self, ticket: Ticket, seconds: float) -> None:
         """Each program's share of the pass, by its input tokens and distributions."""
-        weights = [_weight(entry) for entry in ticket.entries]
+        weights = [entry.cost for entry in ticket.entries]
         unit = 1000.0 * seconds / max(1, sum(weights))
         for entry, weight in zip(ticket.entries, weights, strict=True):
             account = entry.queue.account
@@ -150,6 +152,3 @@ class Dispatcher:
         for entry in ticket.entries:
             entry.queue.account.settle(entry.commands, entry.size)
 
-
-def _weight(entry: Entry) -> int:
-    return entry.tokens + entry.dists or 1

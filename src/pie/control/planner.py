@@ -20,7 +20,9 @@ from pie.control.policies import Outlook, make_policy
 from pie.control.pressure import Pressure
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
+from pie.control.sharing import Sharing
 from pie.control.ticket import Entry, Ticket
+from pie.control.trace import note_pass
 from pie.control.work import Asking, Bookkeeping, DecodeWork, ExportWork, FreeWork, Work
 from pie.core.driver import DriverSpec
 from pie.core.errors import PieError
@@ -46,6 +48,7 @@ class Planner:
         self._memory = memory
         self._spec = spec
         self._desk = Desk(memory, self.outcomes, self.in_flight)
+        self._sharing = Sharing(settings.weights)
         self.adopt(settings)
         self._number = 0
         self._idle_since = 0.0
@@ -62,6 +65,7 @@ class Planner:
         """From the next pass on: another policy, other sizes of a pass."""
         self._settings = settings
         self._policy = make_policy(settings)
+        self._sharing.weights = settings.weights
         self._most_passes = settings.passes_in_flight or self._policy.passes
 
     def begin(self, queue: CommandQueue, work: Work, now: float) -> None:
@@ -113,6 +117,7 @@ class Planner:
         """The oldest pass has come back: who got an answer is waited for."""
         self.pace.note(ticket.work, seconds)
         self._comebacks.answered(now)
+        note_pass(ticket, self._busy_since, now)
         self._busy_since = now
         self._awaited.update(
             entry.queue for entry in ticket.entries if not (entry.queue.work or entry.queue.closed)
@@ -219,13 +224,14 @@ class Planner:
 
     def _fill(self, batch: Batch, now: float) -> None:
         patience, most = self._settings.patience, self._policy.queues
-        for queue in sorted(self.waiting, key=lambda queue: queue.turn(patience)):
+        for queue in self._sharing.order(self.waiting, patience):
             if len(batch) == most:
                 break
             if queue.space.suspended:
                 continue
-            entry = Entry(queue, queue.epoch)
+            entry = Entry(queue, queue.epoch, since=queue.since)
             self._take_prefix(batch, entry, now)
+            self._sharing.charge(entry)
             if not queue.work or queue in self.pressure.starved:
                 self.waiting.pop(queue, None)
             elif entry.joined:
@@ -240,8 +246,10 @@ class Planner:
         self._number += 1
         for queue in self.waiting:
             queue.skipped += 1
+        self._sharing.sent(self.waiting)
         ticket = batch.finish()
         ticket.seconds = self.pace.expected(ticket.work)
+        ticket.sent = batch.now
         if not self.in_flight:
             self._busy_since = batch.now
         if ticket.entries:

@@ -14,6 +14,7 @@ from pie.control.memory import Memory
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.ticket import Ticket
+from pie.control.trace import note_resumed, note_suspended
 from pie.core.errors import OutOfResources
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ class Pressure:
         return all(not queue.work and now - queue.since >= seconds for queue in space.queues)
 
     def _suspend(self, batch: "Batch", space: AddressSpace) -> None:
-        for page, place in self._memory.swap_out(space, batch.now):
+        moves = self._memory.swap_out(space, batch.now)
+        note_suspended(space, len(moves), batch.now)
+        for page, place in moves:
             batch.columns.swap_outs += (page, place)
             batch.host_places.add(place)
         space.suspended = True
@@ -161,6 +164,7 @@ class Pressure:
                 batch.columns.swap_ins += (place, page)
                 batch.touched.pages_changed.add(page)
             space.suspended = False
+            note_resumed(space, batch.now)
             woken += [queue for queue in space.queues if queue in self.asleep]
         for queue in woken:
             del self.asleep[queue]

@@ -10,6 +10,7 @@ from pie.control.lane import Lane
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.statistics import SessionUsage
+from pie.control.trace import Trace
 from pie.control.work import Asking
 from pie.core.clock import Clock
 from pie.core.commands import (
@@ -52,7 +53,10 @@ class Session:
         self._tenant = tenant
         self.pages = Allowance(limits.pages)
         """What a program lends to those that it spawns is taken off `most`."""
-        self._account = Account()
+        most = settings.trace_events
+        self.trace = Trace(instance, clock.now, most) if most else None
+        """What the program did, for its timeline."""
+        self._account = Account(trace=self.trace)
         self._open = True
         self._queues: dict[QueueId, tuple[CommandQueue, Lane]] = {}
         self._spaces: dict[Lane, AddressSpace] = {}
@@ -65,6 +69,8 @@ class Session:
             raise LimitExceeded(f"this program has {len(self._queues)} queues already: use those")
         lane = self._find_lane(model)
         name = QueueId(len(self._queues))
+        if self.trace is not None:
+            self.trace.queues.append(model)
         self._queues[name] = lane.open_queue(name, self._space(lane), self._account), lane
         return name
 
@@ -165,6 +171,8 @@ class Session:
             lane.close_queue(queue)
         for lane, space in self._spaces.items():
             lane.close_space(space)
+        if self.trace is not None:
+            self.trace.close()
         self._on_close(self.instance)
 
     def _find(self, queue: QueueId) -> tuple[CommandQueue, Lane]:

@@ -1,6 +1,8 @@
 """Every setting of the control layer."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 Policy = Literal["adaptive", "t-only", "k-only", "eager"]
@@ -32,11 +34,16 @@ class ControlSettings:
     """Distributions of one pass."""
     patience: int = 16
     """Passes after which a queue that was left out goes before higher priorities."""
+    weights: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """Of tenants, where they compete for passes; 1 for those that are not named."""
 
     idle_ms: float = 50.0
     """A program that has asked for nothing for so long may be suspended for any other, when pages run out."""
     starve_seconds: float = 60.0
     """How long a command waits for pages while nobody else gets on either; then it fails."""
+
+    trace_events: int = 2048
+    """Of one program: its latest runs and host calls, for its timeline. 0: there are no timelines."""
 
     max_queues: int = 256
     """Of one program."""

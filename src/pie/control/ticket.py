@@ -27,6 +27,13 @@ class Entry:
     size: int = 0
     tokens: int = 0
     dists: int = 0
+    since: float = 0.0
+    """When its queue began to wait for the pass."""
+
+    @property
+    def cost(self) -> int:
+        """Its share of the pass: input tokens and distributions."""
+        return self.tokens + self.dists or 1
 
 
 class DistTicket(NamedTuple):
@@ -72,6 +79,7 @@ class Ticket:
     """Queues of which a command has failed alone."""
     seconds: float = 0.0
     """What it should take."""
+    sent: float = 0.0
 
     def asks(self) -> Iterator[CommandQueue]:
         """The queues whose programs wait for an answer."""

@@ -17,6 +17,7 @@ from pie.server.programs import Programs
 from pie.server.request_id import RequestId
 from pie.server.service import Service
 from pie.server.session import SessionRoute
+from pie.server.trace import Traces
 
 
 def make_app(service: Service) -> Starlette:
@@ -35,6 +36,7 @@ def make_app(service: Service) -> Starlette:
         Route("/v1/instances/{id}", instances.show),
         Route("/v1/instances/{id}/events", instances.events),
         Route("/v1/instances/{id}/logs", instances.logs),
+        Route("/v1/instances/{id}/trace", Traces(service).show),
         Route("/v1/instances/{id}/messages", instances.message, methods=["POST"]),
         Route("/v1/instances/{id}/cancel", instances.cancel, methods=["POST"]),
         WebSocketRoute(SESSION_PATH, SessionRoute(service)),

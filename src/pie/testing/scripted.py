@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pie.core.errors import NotFound, PieError, Unavailable, WrongState
 from pie.core.events import Blob, Event, Failed, Finished, Log, Message, Started
@@ -94,6 +95,11 @@ class ScriptedInstance:
         async for event in self.events():
             last = event
         return last
+
+    def timeline(self) -> dict[str, Any]:
+        """One span: the script ran."""
+        span = {"ph": "X", "name": "runs", "cat": "run", "pid": 1, "tid": 1, "ts": 0, "dur": 1}
+        return {"traceEvents": [span], "otherData": {"program": self.program}}
 
     def usage(self) -> ScriptedUsage:
         return ScriptedUsage()

@@ -35,12 +35,15 @@ def wait_any(guest: Guest, futures: Sequence[int], timeout_ms: int | None) -> ob
 
     for future in waited:
         future.wake = guest.wake
+    note_wait(guest, waited)
     return guest.suspend(finish)
 
 
 @suspends
 def wait(guest: Guest, future: int) -> object:
-    return guest.wait_for(guest.futures.get(future))
+    waited = guest.futures.get(future)
+    note_wait(guest, (waited,))
+    return guest.wait_for(waited)
 
 
 def take_text(guest: Guest, future: int) -> str:
@@ -53,6 +56,21 @@ def take_blob(guest: Guest, future: int) -> bytes:
 
 def drop(guest: Guest, futures: Sequence[int]) -> None:
     guest.futures.drop(futures)
+
+
+def note_wait(guest: Guest, futures: Sequence[Future]) -> None:
+    """Says in the timeline what it is about to wait for; what it waits for outside has spans of its own."""
+    trace = guest.trace
+    if trace is None:
+        return
+    open_ones = [future for future in futures if not future.done]
+    outside = sum(future.on_over is not None for future in open_ones)
+    if not open_ones:
+        trace.waiting = "" if futures else "sleep"
+    elif outside < len(open_ones):
+        trace.waiting = "model or tools" if outside else "model"
+    else:
+        trace.waiting = "tools"
 
 
 def _ready(numbers: Sequence[int], futures: Sequence[Future]) -> list[int]:

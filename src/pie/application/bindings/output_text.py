@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pie.application.bindings.futures import note_wait
 from pie.application.guest import Guest
 from pie.application.hostcall import suspends
 from pie.application.sampling import Sampling, sample
@@ -34,6 +35,7 @@ def take_tokens(guest: Guest, run: int) -> object:
             guest.futures.drop((run,))
         return tokens
 
+    note_wait(guest, (future,))
     return guest.wait_for(future, finish)
 
 

@@ -40,12 +40,12 @@ def send_blob(guest: Guest, msg: bytes) -> object:
 
 def receive(guest: Guest) -> int:
     guest.futures.check_room()
-    return guest.futures.add(guest.inbox.receive())
+    return guest.await_outside("receive", guest.inbox.receive())
 
 
 def receive_blob(guest: Guest) -> int:
     guest.futures.check_room()
-    return guest.futures.add(guest.inbox.receive_blob())
+    return guest.await_outside("receive_blob", guest.inbox.receive_blob())
 
 
 @suspends
@@ -57,7 +57,7 @@ def sleep(guest: Guest, ms: int) -> int:
     guest.futures.check_room()
     future = Future(on_drop=lambda _: guest.cancel_timer(timer))
     timer = guest.call_later(min(ms, MOST_SLEEP_MS) / 1000, lambda: future.resolve(None))
-    return guest.futures.add(future)
+    return guest.await_outside("sleep", future)
 
 
 def now(guest: Guest) -> int:

@@ -12,17 +12,19 @@ def spawn(guest: Guest, program: tuple[str, str | None], args: Sequence[str], sh
 
 def wait_child(guest: Guest, child: int) -> int:
     guest.futures.check_room()
-    return guest.futures.add(guest.children.find(child).wait())
+    return guest.await_outside(f"child {child}", guest.children.find(child).wait())
 
 
 def receive_from_child(guest: Guest, child: int) -> int:
     guest.futures.check_room()
-    return guest.futures.add(guest.children.find(child).receive())
+    received = guest.children.find(child).receive()
+    return guest.await_outside(f"receive from child {child}", received)
 
 
 def receive_blob_from_child(guest: Guest, child: int) -> int:
     guest.futures.check_room()
-    return guest.futures.add(guest.children.find(child).receive_blob())
+    received = guest.children.find(child).receive_blob()
+    return guest.await_outside(f"receive_blob from child {child}", received)
 
 
 def send_to_child(guest: Guest, child: int, msg: str) -> None:

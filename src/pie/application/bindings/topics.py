@@ -6,7 +6,7 @@ from pie.application.guest import Guest
 def broadcast(guest: Guest, topic: str, msg: str) -> int:
     guest.futures.check_room()
     guest.check_size("a message", len(msg))
-    return guest.futures.add(guest.topics.broadcast(topic, msg))
+    return guest.await_outside(f"broadcast {topic}", guest.topics.broadcast(topic, msg))
 
 
 def subscribe(guest: Guest, topic: str) -> int:
@@ -19,7 +19,7 @@ def unsubscribe(guest: Guest, subscription: int) -> None:
 
 def next_message(guest: Guest, subscription: int) -> int:
     guest.futures.check_room()
-    return guest.futures.add(guest.topics.next_message(subscription))
+    return guest.await_outside("next_message", guest.topics.next_message(subscription))
 
 
 FUNCTIONS = (broadcast, subscribe, unsubscribe, next_message)
