@@ -15,6 +15,7 @@ from pie.application.grammars import open_grammars
 from pie.application.guest import Guest
 from pie.application.instance import Instance
 from pie.application.linker import Contract
+from pie.application.overview import Overview, make_row
 from pie.application.programs import Launchable, check_arguments, least, resolve, size_of
 from pie.application.runtime import Runtime
 from pie.application.services import Services, open_services
@@ -25,11 +26,13 @@ from pie.application.standard import standard_names
 from pie.application.statistics import ApplicationStatistics
 from pie.application.ticker import Ticker
 from pie.control import Control
-from pie.core.errors import Cancelled, NotFound, Overloaded, Timeout, Unavailable
+from pie.core.errors import Cancelled, NotFound, PieError, Timeout, Unavailable
 from pie.core.events import Failed, Finished
 from pie.core.ids import InstanceId
 from pie.core.programs import Launch, Limits
 from pie.core.progress import NoProgress, Progress
+
+WATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Application:
         self._ends: Counter[str] = Counter()
         self._launched = 0
         self._started: _Started | None = None
+        self._watch: asyncio.TimerHandle | None = None
 
     async def start(self, progress: Progress | None = None) -> None:
         """Builds the runner guest if it is not there yet (some 25 s, once) and gets ready for launches."""
@@ -79,6 +83,7 @@ class Application:
         grammars = open_grammars(self._settings, self._control)
         services = open_services(self._settings.egress, self._settings.store, self._start, grammars)
         self._started = _Started(loop, components, runtime, spares, services)
+        self._watch = loop.call_later(WATCH_SECONDS, self._look)
 
     async def close(self, grace_seconds: float = 5.0) -> None:
         """No more launches; running programs get some time to end, then they are cancelled. What still waits
@@ -86,6 +91,8 @@ class Application:
         if self._started is None:
             return
         parts, self._started = self._started, None
+        if self._watch is not None:
+            self._watch.cancel()
         for name in list(self._waiting):
             self._alive[name].abort(Cancelled("the server shuts down; the program had not begun"))
         ends = [asyncio.ensure_future(instance.wait()) for instance in self._alive.values()]
@@ -113,7 +120,7 @@ class Application:
         found = resolve(launch.program, parts.components)
         limits = least(launch.limits, self._settings.limits)
         name = InstanceId(secrets.token_hex(8))
-        instance = Instance(name, found.name, parts.loop, self._ended, launch.tenant)
+        instance = Instance(name, found.name, parts.loop, self._ended, launch.tenant, parent is not None)
         guest = self._make_guest(instance, found, replace(launch, limits=limits), parts, parent)
 
         def admit() -> None:
@@ -124,7 +131,7 @@ class Application:
 
         try:
             waiting = self._take_place(launch, limits, admit, parent)
-        except Overloaded:
+        except PieError:
             guest.close()
             raise
         self._alive[instance.id] = instance
@@ -139,7 +146,10 @@ class Application:
     def _take_place(
         self, launch: Launch, limits: Limits, admit: Callable[[], None], parent: Guest | None
     ) -> Waiting | None:
-        """None: it has got one. Raises `Overloaded`."""
+        """None: it has got one. Raises `Overloaded`, and `LimitExceeded` for spawned ones."""
+        tenant = self._control.tenants.of(launch.tenant)
+        if exhausted := tenant.exhausted:
+            raise self._admission.refuse("quota", exhausted, tenant.name, "", tenant.seconds_left)
         if parent is not None:
             self._admission.enter_child(launch.tenant)
             return None
@@ -183,9 +193,23 @@ class Application:
             yields=parts.runtime.yields,
         )
 
+    def overview(self, tenant: str | None = None) -> Overview:
+        """All that `pie top` shows; with a tenant only its own programs."""
+        alive = [each for each in self._alive.values() if tenant in (None, each.tenant)]
+        computes = self._parts().runtime.computes
+        rows = [row for row in (make_row(each, computes) for each in alive) if row is not None]
+        return Overview(time.time(), self.statistics(), self._control.statistics().models, rows)
+
     def contract(self) -> Contract:
         """Our interfaces as the runner guest declares them: what components may import."""
         return self._parts().components.contract
+
+    def _look(self) -> None:
+        """Page-seconds pass while nothing happens: whoever has none left is ended."""
+        parts = self._parts()
+        for instance in list(self._alive.values()):
+            instance.charge_pages()
+        self._watch = parts.loop.call_later(WATCH_SECONDS, self._look)
 
     def _parts(self) -> _Started:
         if self._started is None:
@@ -211,7 +235,7 @@ class Application:
         del self._alive[instance.id]
         waiting = self._waiting.pop(instance.id, None)
         if waiting is None:
-            self._admission.leave(instance.tenant)
+            self._admission.leave(instance.tenant, instance.spawned)
         else:
             self._admission.withdraw(waiting)
         self._past[instance.id] = instance

@@ -83,6 +83,11 @@ class Instance:
     # For the application
 
     @property
+    def guest(self) -> Guest | None:
+        """None after its end."""
+        return self._guest
+
+    @property
     def kept_bytes(self) -> int:
         """What is remembered of it after its end."""
         return self.outbox.kept_bytes + (0 if self.trace is None else self.trace.kept_bytes)

@@ -50,6 +50,10 @@ class Runtime:
         """Guests that may ask for something soon; those that only compute do not count."""
         return len(self._woken) + len(self._starting)
 
+    def computes(self, guest: Guest) -> bool:
+        """Whether it used up its last slice and wants to go on."""
+        return guest in self._computing
+
     def start(self, guest: Guest) -> None:
         self._put(self._starting, guest)
 

@@ -16,6 +16,7 @@ VERBS = {
     "new": Verb("pie.cli.new", "Write a working program to start from."),
     "check": Verb("pie.cli.check", "Say what is wrong with a program, and what it asks for."),
     "build": Verb("pie.cli.build", "Make a component of a program and its packages."),
+    "top": Verb("pie.cli.top", "Watch what a server and its programs do."),
     "ps": Verb("pie.cli.ps", "List the programs of a server."),
     "logs": Verb("pie.cli.logs", "Show what a server's program printed."),
     "trace": Verb("pie.cli.trace", "Show where a program's time went."),

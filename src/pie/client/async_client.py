@@ -89,6 +89,11 @@ class AsyncClient:
         found: list[dict[str, Any]] = (await self._requests.get("/v1/instances"))["instances"]
         return found
 
+    async def statistics(self) -> dict[str, Any]:
+        """What the server does just now, and what each program is doing."""
+        found: dict[str, Any] = await self._requests.get("/v1/statistics")
+        return found
+
     async def logs(self, id: str) -> list[dict[str, str]]:
         found: list[dict[str, str]] = (await self._requests.get(f"/v1/instances/{id}/logs"))["logs"]
         return found

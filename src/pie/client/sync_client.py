@@ -104,6 +104,9 @@ class Client:
     def instances(self) -> list[dict[str, Any]]:
         return self._loop.call(self._client.instances())
 
+    def statistics(self) -> dict[str, Any]:
+        return self._loop.call(self._client.statistics())
+
     def logs(self, id: str) -> list[dict[str, str]]:
         return self._loop.call(self._client.logs(id))
 

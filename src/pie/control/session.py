@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 
 from pie.control.account import Account
 from pie.control.addresses import AddressSpace, Allowance
+from pie.control.budget import Budget, most_of
 from pie.control.exports import TenantExports
 from pie.control.hints import Hint, HintAnswer, answer_hint
 from pie.control.lane import Lane
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
-from pie.control.statistics import SessionUsage
+from pie.control.statistics import Glance, SessionUsage
+from pie.control.tenants import Tenant
 from pie.control.trace import Trace
 from pie.control.work import Asking
 from pie.core.clock import Clock
@@ -30,6 +32,8 @@ from pie.core.programs import Limits
 
 GivingBack = FreePages | FreeEmbs | FreeSlots | FreeMatchers
 
+REMEDY = "do with less, or launch it with more"
+
 
 class Session:
     """Made by `Control.open`. Errors of a call are raised by it, and then nothing was queued."""
@@ -42,21 +46,28 @@ class Session:
         clock: Clock,
         find_lane: Callable[[str], Lane],
         closed: Callable[[InstanceId], None],
-        tenant: str,
+        tenant: Tenant,
+        parent: "Session | None" = None,
     ) -> None:
+        """`parent`: of the program that spawned it, which pays for it too."""
         self.instance = instance
         self._limit = limits.calls_in_flight
         self._settings = settings
         self._clock = clock
         self._find_lane = find_lane
         self._on_close = closed
-        self._tenant = tenant
-        self.pages = Allowance(limits.pages)
+        self._tenant = tenant.name
+        self.tenant = tenant
+        self.pages = Allowance(limits.pages, above=tenant.pages)
         """What a program lends to those that it spawns is taken off `most`."""
         most = settings.trace_events
         self.trace = Trace(instance, clock.now, most) if most else None
         """What the program did, for its timeline."""
-        self._account = Account(trace=self.trace)
+        above = tenant.budget if parent is None else parent.budget
+        self.budget = Budget("this program", most_of(limits), REMEDY, above)
+        self._account = Account(budget=self.budget, trace=self.trace)
+        self._page_seconds = 0.0
+        """That have been charged."""
         self._open = True
         self._queues: dict[QueueId, tuple[CommandQueue, Lane]] = {}
         self._spaces: dict[Lane, AddressSpace] = {}
@@ -98,6 +109,8 @@ class Session:
         if found.error is not None or (lane.down and not isinstance(command, GivingBack)):
             raise _refusal(found, lane)
         account = self._account
+        if account.over and not isinstance(command, GivingBack):
+            self._check_budget()
         if account.commands >= self._limit or account.numbers > self._settings.max_queued_numbers:
             raise self._too_much()
         work = lane.checks.check(found.space, command, completion)
@@ -150,6 +163,17 @@ class Session:
             f"{len(found.work)} waiting ({', '.join(kinds) or 'nothing'}), {there} with the driver"
         )
 
+    def charge_pages(self) -> None:
+        """Page-seconds until now."""
+        now = self._clock.now()
+        area = sum(space.pages.held.area(now) for space in self._spaces.values())
+        self.budget.charge("page_seconds", area - self._page_seconds)
+        self._page_seconds = area
+
+    def _check_budget(self) -> None:
+        self.budget.check_all(("tokens", "compute_ms"))
+        self._account.over = False
+
     def usage(self) -> SessionUsage:
         now, spaces = self._clock.now(), self._spaces.values()
         free = min((len(lane.memory.pages.free) for lane in self._spaces), default=self.pages.left)
@@ -162,11 +186,20 @@ class Session:
             pages_left=min(free, self.pages.left),
         )
 
+    def glance(self) -> Glance:
+        """What a list of all programs shows of it."""
+        spaces = self._spaces.items()
+        away = [len(lane.memory.swapped(space)) for lane, space in spaces if space.suspended]
+        pages = sum(space.pages.held.held for _, space in spaces)
+        account = self._account
+        return Glance(account.commands, account.tokens, pages, sum(away), bool(away))
+
     def close(self) -> None:
         """Gives everything back, whatever waits or is in flight. No completion is called any more."""
         if not self._open:
             return
         self._open = False
+        self.charge_pages()
         for queue, lane in self._queues.values():
             lane.close_queue(queue)
         for lane, space in self._spaces.items():

@@ -49,6 +49,20 @@ class ControlStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class Glance:
+    """One program at this moment, over all models."""
+
+    commands: int
+    """That its queues still have to execute."""
+    tokens: int
+    """Input tokens that went through a model."""
+    pages: int
+    host_pages: int
+    """Its own in host memory."""
+    suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SessionUsage:
     """Of one program, over all models."""
 

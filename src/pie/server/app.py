@@ -17,6 +17,7 @@ from pie.server.programs import Programs
 from pie.server.request_id import RequestId
 from pie.server.service import Service
 from pie.server.session import SessionRoute
+from pie.server.statistics import Statistics
 from pie.server.trace import Traces
 
 
@@ -29,6 +30,7 @@ def make_app(service: Service) -> Starlette:
         Route("/health", health.ready),
         Route("/version", health.version),
         Route("/v1/models", models.list),
+        Route("/v1/statistics", Statistics(service).show),
         Route("/v1/programs", programs.list),
         Route("/v1/programs", programs.upload, methods=["POST"]),
         Route("/v1/instances", instances.list),

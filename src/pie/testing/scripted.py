@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from pie.core.errors import NotFound, PieError, Unavailable, WrongState
@@ -13,6 +14,12 @@ from pie.core.events import Blob, Event, Failed, Finished, Log, Message, Started
 from pie.core.ids import InstanceId
 from pie.core.programs import Component, Launch, Source, Standard
 
+SCRIPTED_MODEL: Mapping[str, Any] = MappingProxyType({
+    **dict.fromkeys(("tokens", "passes", "driver_seconds", "pass_seconds", "queued_commands"), 0),
+    **dict.fromkeys(("passes_in_flight", "suspended"), 0),
+    "down": "", "batch_sizes": {}, "pages": {"held": 0, "total": 16, "free": 16, "swapped": 0},
+})  # fmt: skip
+"""Statistics of a model that does nothing."""
 Script = Callable[["ScriptedInstance"], Awaitable[str]]
 
 
@@ -146,6 +153,17 @@ class ScriptedApplication:
     def standard(self) -> list[str]:
         return sorted(self.scripts)
 
+    def overview(self, tenant: str | None = None) -> dict[str, Any]:
+        """As `GET /v1/statistics` tells it; scripts use no model."""
+        alive = [each for each in self.instances(tenant) if each.finished_at is None]
+        counts = {"launched": len(self._instances), "ended": {}}
+        return {
+            "at": time.time(),
+            "programs": counts,
+            "models": {"scripted": dict(SCRIPTED_MODEL)},
+            "rows": [scripted_row(each) for each in alive],
+        }
+
     def running(self) -> int:
         return sum(1 for instance in self._instances.values() if instance.finished_at is None)
 
@@ -155,6 +173,12 @@ class ScriptedApplication:
         for instance in self._instances.values():
             instance.cancel()
             await instance.wait()
+
+
+def scripted_row(instance: ScriptedInstance) -> dict[str, Any]:
+    about = {"id": instance.id, "program": instance.program, "tenant": instance.launch.tenant}
+    numbers = dict.fromkeys(("pages", "host_pages", "tokens", "cpu_seconds"), 0)
+    return {**about, **numbers, "doing": "running", "tools": [], "started_at": instance.started_at}
 
 
 def script_name(launch: Launch) -> str:
