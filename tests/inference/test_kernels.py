@@ -53,8 +53,8 @@ SIZE = 8
 
 
 def quantised(x: torch.Tensor, bits: int) -> torch.Tensor:
-    """[inputs, columns] rounded to 8 bits as the kernels do: in groups of 32 for weights of 4 bits, else turned,
-    with one scale an input."""
+    """[inputs, columns] rounded to 8 bits as the kernels do: in groups of 32 for weights of 4 bits, else
+    turned, with one scale an input."""
     groups = x.view(len(x), -1, 32) if bits == 4 else turned(x)[:, None]
     scales = groups.abs().amax(2, keepdim=True) / 127
     found = ((groups / scales).round() * scales).nan_to_num(0.0).view(x.shape)
@@ -121,7 +121,9 @@ def test_two_matrices_in_turns_come_out_one_below_the_other(kernels: Kernels) ->
 class Whole:
     """A tiny model in groups, on compiled kernels and product by product, over the same pages."""
 
-    def __init__(self, kernels: Kernels, model: StoredModel, folder: Path, form: SmallForm, many: int = 1) -> None:
+    def __init__(
+        self, kernels: Kernels, model: StoredModel, folder: Path, form: SmallForm, many: int = 1
+    ) -> None:
         config = model.config
         self.config = config
         self.pages = PageStorage(config, 8, SIZE, 64)
@@ -190,21 +192,26 @@ def test_int8_pages_keep_what_is_written_within_half_a_step() -> None:
         assert ((found - heads).abs() <= 0.501 / 127 * heads.abs().amax(2, keepdim=True)).all()
 
 
-def test_attention_over_int8_pages_is_that_over_their_numbers(kernels: Kernels) -> None:
-    small, full = PageStorage(TINY, 8, SIZE, 64, "int8"), PageStorage(TINY, 8, SIZE, 64)
+@pytest.mark.parametrize("heads", [(4, 2, 16), (6, 2, 64), (5, 1, 128), (4, 1, 192)])
+def test_attention_over_int8_pages_is_that_over_their_numbers(
+    kernels: Kernels, heads: tuple[int, int, int]
+) -> None:
+    """Heads of 64, 128 ... are multiplied as whole numbers, with queries of 8 bits and weights of 16."""
+    config = replace(TINY, heads=heads[0], kv_heads=heads[1], head_dim=heads[2])
+    small, full = PageStorage(config, 8, SIZE, 64, "int8"), PageStorage(config, 8, SIZE, 64)
     rows = torch.from_numpy(small.rows(np.arange(8 * SIZE + SIZE + 64, dtype=np.int32))).long()
     for layer in range(TINY.layers):
-        small.write(layer, rows, *torch.randn(2, len(rows), TINY.kv_heads * TINY.head_dim))
+        small.write(layer, rows, *torch.randn(2, len(rows), config.kv_heads * config.head_dim))
         full.write(
             layer, rows, small.read_keys(layer, rows).flatten(1), small.read_values(layer, rows).flatten(1)
         )
-    view, queries = mixed_view(small), torch.randn(9, TINY.heads * TINY.head_dim)
+    view, queries = mixed_view(small), torch.randn(9, config.heads * config.head_dim)
     seen = []
     for pages in (small, full):
-        attention = CompiledAttention(kernels, pages, TINY.heads)
+        attention = CompiledAttention(kernels, pages, config.heads)
         attention.begin(view)
         seen.append(attention.attend(1, queries))
-    torch.testing.assert_close(seen[0], seen[1], atol=1e-5, rtol=1e-4)
+    assert (seen[0] - seen[1]).norm() < (0.01 if config.head_dim % 64 == 0 else 1e-5) * seen[1].norm()
     assert not seen[0][4].any()
 
 

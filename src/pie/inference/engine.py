@@ -127,7 +127,7 @@ class Opener:
         weights = open_weights(self.model)
         products = (tensor for tensor in tensors_of(self.config) if tensor.kind == "product")
         if all(weights.is_grouped(source.name) for tensor in products for source in tensor.sources):
-            why = f"the model's own 4-bit weights; int8 from {MANY_INPUTS} inputs a pass; {kernels.instructions}"
+            why = f"the model's own 4-bit weights; int8 from {MANY_INPUTS} inputs on; {kernels.instructions}"
             return Choice("int4 and int8", why)
         return Choice("int8", f"the model's weights have more than 4 bits; {kernels.instructions}")
 

@@ -1,9 +1,9 @@
 """Weights for the compiled kernels; `kernels/products.h` and `rows.h` say how they lie.
 
-Four bits hold w = scale * q + least with q from 0 to 15, in groups of 32; scale and least value are fp16. Eight
-bits hold w H = scale * q with q from -127 to 127, one fp32 scale a row; H turns 64 columns at a time (32 where
-columns are no multiple of it) by Sylvester's Hadamard matrix. Rows and columns are filled up to multiples of 32
-with zeros.
+Four bits hold w = scale * q + least with q from 0 to 15, in groups of 32; scale and least value are fp16.
+Eight bits hold w H = scale * q with q from -127 to 127, one fp32 scale a row; H turns 64 columns at a time
+(32 where columns are no multiple of it) by Sylvester's Hadamard matrix. Rows and columns are filled up to
+multiples of 32 with zeros.
 """
 
 from dataclasses import dataclass

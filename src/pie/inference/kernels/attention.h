@@ -1,9 +1,12 @@
 // Attention of inputs that decode: walks the pages where they lie. Query heads that share a key-value head
 // share each load of a key or value.
 #pragma once
+#include <memory>
 #include <vector>
 
 #include "pages.h"
+#include "softmax.h"
+#include "spans.h"
 #include "team.h"
 
 namespace pie {
@@ -34,10 +37,9 @@ struct View {
 constexpr int MOST_HEAD_DIM = 256;
 constexpr int AT_ONCE = 4;  // query heads that share a load
 constexpr int SPANS = 8;  // into which a long row is split
-constexpr int SHORTEST_SPAN = 64;
+constexpr int SHORTEST_SPAN = 96;
 constexpr int LONGEST_SPAN = 512;
 constexpr int NEAR = 32;  // slots whose heads are gone through before the next ones
-constexpr float NOTHING = -1e30f;
 
 // head_dim numbers as V vectors. EXACT: there are V * 16 of them.
 template <int V, bool EXACT>
@@ -59,12 +61,6 @@ struct Row {
     }
 };
 
-// One head's share in one span of slots: weights are e^(score - best).
-struct Partial {
-    float best;
-    float total;
-};
-
 struct Span {
     int32_t row;
     int32_t unused;
@@ -77,7 +73,8 @@ template <class N, int V, bool EXACT>
 class SpanWork {
 public:
     SpanWork(const Heads& heads, const float* query, const int32_t* slots, int count)
-        : heads_(heads), query_(query), slots_(slots), count_(count), scores_((size_t)heads.count * LONGEST_SPAN) {}
+        : heads_(heads), query_(query), slots_(slots), count_(count), wide_((count + LANES - 1) / LANES * LANES),
+          scores_(new float[(size_t)heads.count * wide_]) {}
 
     // Sums of all heads go to `sums` ([heads, V * 16], zero before).
     void run(const Cells& keys, const Cells& values, float* sums, Partial* partials) {
@@ -85,7 +82,7 @@ public:
         for (int first = 0; first < count_; first += NEAR)
             for (int kv = 0; kv < heads_.kv_count; kv++)
                 for (int h = 0; h < group; h += AT_ONCE) score(keys, kv, h, std::min(AT_ONCE, group - h), first);
-        for (int h = 0; h < heads_.count; h++) partials[h] = soften(&scores_[(size_t)h * LONGEST_SPAN]);
+        for (int h = 0; h < heads_.count; h++) partials[h] = soften(&scores_[(size_t)h * wide_], count_);
         for (int first = 0; first < count_; first += NEAR)
             for (int kv = 0; kv < heads_.kv_count; kv++)
                 for (int h = 0; h < group; h += AT_ONCE)
@@ -121,22 +118,8 @@ private:
                 }
             }
             for (int i = 0; i < H; i++)
-                store(&scores_[(size_t)(head + i) * LONGEST_SPAN + s], pie::sums(products[i]) * scales);
+                store(&scores_[(size_t)(head + i) * wide_ + s], pie::sums(products[i]) * scales);
         }
-    }
-
-    Partial soften(float* scores) const {
-        const int whole = (count_ + LANES - 1) / LANES * LANES;
-        for (int i = count_; i < whole; i++) scores[i] = NOTHING;
-        Floats best = all(NOTHING), total = {};
-        for (int i = 0; i < whole; i += LANES) best = max(best, floats(scores + i));
-        const float top = largest(best);
-        for (int i = 0; i < whole; i += LANES) {
-            const Floats weight = exponential(floats(scores + i) - top);
-            store(scores + i, weight);
-            total += weight;
-        }
-        return {top, sum(total)};
     }
 
     void weigh(const Cells& values, int kv, int h, int count, int first, float* sums) {
@@ -162,7 +145,7 @@ private:
             value.template fill<N>(N::head(slot, values, kv), dim);
             const float scale = N::scale(slot, values, kv);
             for (int i = 0; i < H; i++) {
-                const float weight = scores_[(size_t)(head + i) * LONGEST_SPAN + s] * scale;
+                const float weight = scores_[(size_t)(head + i) * wide_ + s] * scale;
                 for (int v = 0; v < V; v++) total[i][v] += value.part[v] * weight;
             }
         }
@@ -181,7 +164,8 @@ private:
     const float* query_;
     const int32_t* slots_;
     const int count_;
-    std::vector<float> scores_;
+    const int wide_;
+    const std::unique_ptr<float[]> scores_;
 };
 
 // Decoding: spans of slots first, then each input puts its spans together.
@@ -195,15 +179,27 @@ public:
                 spans_.push_back({row, 0, at, std::min(at + span, view.starts[row + 1])});
         }
         first_span_.push_back((int)spans_.size());
-        vectors_ = exact() ? heads.head_dim / LANES : MOST_HEAD_DIM / LANES;
+        const bool whole = exact() || has_whole_spans(heads, pages.numbers);
+        vectors_ = (whole ? heads.head_dim : MOST_HEAD_DIM) / LANES;
         partials_.resize(spans_.size() * heads.count);
         sums_.resize(partials_.size() * vectors_ * LANES);
     }
 
     int spans() const { return (int)spans_.size(); }
 
+    // Neighbours that one thread takes: few, because they are not equally long.
+    int chunk(int threads) const { return std::max(1, spans() / (threads * 16)); }
+
     // `queries` are [inputs, heads * head_dim] with `stride`, already scaled.
-    void attend(int index, int layer, const float* queries, int stride) {
+    void attend(int index, int layer, const float* queries, int stride, WholeSpan& whole) {
+        if (has_whole_spans(heads_, pages_.numbers)) {
+            const Span& span = spans_[index];
+            const size_t at = (size_t)index * heads_.count;
+            return whole.run(
+                heads_, pages_.keys(layer), pages_.values(layer), queries + (size_t)view_.row_inputs[span.row] * stride,
+                view_.slots + span.first, (int)(span.last - span.first), (int)(view_.starts[view_.rows] - span.last), &sums_[at * vectors_ * LANES], &partials_[at]
+            );
+        }
         if (pages_.numbers == FULL) return widths<Full>(index, layer, queries, stride);
         widths<Small>(index, layer, queries, stride);
     }
@@ -217,7 +213,9 @@ public:
 private:
     // Depends on nothing but the row's own length, so that nobody's sums are changed by strangers in the batch.
     static int64_t span_of(int64_t slots) {
-        return std::min<int64_t>(LONGEST_SPAN, std::max<int64_t>(SHORTEST_SPAN, slots / SPANS / NEAR * NEAR));
+        const int64_t fewest = (slots + LONGEST_SPAN - 1) / LONGEST_SPAN, most = (slots + SHORTEST_SPAN - 1) / SHORTEST_SPAN;
+        const int64_t spans = std::max<int64_t>(1, std::max(fewest, std::min<int64_t>(SPANS, most)));
+        return std::max<int64_t>(LANES, ((slots + spans - 1) / spans + LANES - 1) / LANES * LANES);
     }
 
     bool exact() const { return heads_.head_dim == 64 || heads_.head_dim == 128 || heads_.head_dim == 256; }

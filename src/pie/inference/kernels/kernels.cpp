@@ -55,7 +55,10 @@ void pie_attend(
     BlockWork blocks(*view, *heads, *pages);
     const int stride = heads->stride();
     together(threads, 3, nullptr, [&](Member& member) {
-        member.share(ATTENTION, rows.spans(), chunk_of(rows.spans(), threads), [&](int i) { rows.attend(i, layer, queries, stride); });
+        WholeSpan whole;
+        member.share(ATTENTION, rows.spans(), rows.chunk(threads), [&](int i) {
+            rows.attend(i, layer, queries, stride, whole);
+        });
         member.share(ATTENTION, blocks.tiles(), 1, [&](int i) { blocks.attend(i, layer, queries, out, stride, stride); });
         member.share(REST, view->rows, chunk_of(view->rows, threads), [&](int row) { rows.finish(row, out, stride); });
     });

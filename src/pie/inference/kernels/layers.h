@@ -135,12 +135,13 @@ public:
         reserve(view);
         const size_t kind = (size_t)view.inputs * model_.heads.head_dim;
         together(model_.threads, model_.layers * STAGES, &times, [&](Member& member) {
+            WholeSpan whole;
             for (int index = 0; index < model_.layers; index++) {
                 const Layer& layer = model_.layer[index];
                 const bool narrow = apart && layer.windowed;
                 attend(
-                    member, index, view, narrow ? *window_rows : rows, narrow ? *window_blocks : blocks, hidden,
-                    turns + layer.turns * kind
+                    member, index, view, narrow ? *window_rows : rows, narrow ? *window_blocks : blocks, whole,
+                    hidden, turns + layer.turns * kind
                 );
                 transform(member, layer, products(layer, view), view.inputs, hidden);
             }
@@ -193,8 +194,8 @@ private:
     }
 
     void attend(
-        Member& member, int layer, const View& view, RowWork& rows, BlockWork& blocks, float* hidden,
-        const float* turns
+        Member& member, int layer, const View& view, RowWork& rows, BlockWork& blocks, WholeSpan& whole,
+        float* hidden, const float* turns
     ) {
         const Layer& weights = model_.layer[layer];
         const Heads& heads = model_.heads;
@@ -208,8 +209,8 @@ private:
             ready(weights, qkv);
             turn_and_store(layer, view.places[t], qkv, turns + (size_t)t * heads.head_dim);
         });
-        member.share(ATTENTION, rows.spans(), chunk_of(rows.spans(), threads), [&](int i) {
-            rows.attend(i, layer, qkv_.data(), stride);
+        member.share(ATTENTION, rows.spans(), rows.chunk(threads), [&](int i) {
+            rows.attend(i, layer, qkv_.data(), stride, whole);
         });
         member.share(ATTENTION, blocks.tiles(), 1, [&](int i) {
             blocks.attend(i, layer, qkv_.data(), summed_.data(), stride, padded);

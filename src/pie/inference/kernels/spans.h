@@ -1,0 +1,259 @@
+// Attention of decoding inputs over keys and values of 8 bits, with products of whole numbers: queries go in 8
+// bits, weights in 16, as two digits. For processors that multiply bytes four at a time, and heads of 64, 128 ...
+#pragma once
+#include <vector>
+
+#include "pages.h"
+#include "softmax.h"
+
+namespace pie {
+
+#if defined(__AVX512VNNI__)
+
+constexpr int CHUNK = 64;  // numbers of a head that are one vector of bytes
+constexpr int THREE = 3;  // query heads that share a load: as many as there are registers for
+constexpr int BLOCK_SLOTS = 64;  // gone through for all heads before the next ones
+constexpr float DIGITS = 65535.0f;
+
+inline bool has_whole_spans(const Heads& heads, int numbers) {
+    return numbers == SMALL && heads.head_dim % CHUNK == 0;
+}
+
+// The sums of sixteen vectors of whole numbers, in their order.
+inline Ints sums(const Ints* rows) {
+    __m512i pairs[8], fours[4], eights[2];
+    for (int i = 0; i < 8; i++) {
+        const __m512i a = (__m512i)rows[2 * i], b = (__m512i)rows[2 * i + 1];
+        pairs[i] = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    }
+    for (int i = 0; i < 4; i++)
+        fours[i] = _mm512_add_epi32(
+            _mm512_unpacklo_epi64(pairs[2 * i], pairs[2 * i + 1]), _mm512_unpackhi_epi64(pairs[2 * i], pairs[2 * i + 1])
+        );
+    for (int i = 0; i < 2; i++)
+        eights[i] = _mm512_add_epi32(
+            _mm512_shuffle_i32x4(fours[2 * i], fours[2 * i + 1], 0x88),
+            _mm512_shuffle_i32x4(fours[2 * i], fours[2 * i + 1], 0xdd)
+        );
+    return (Ints)_mm512_add_epi32(
+        _mm512_shuffle_i32x4(eights[0], eights[1], 0x88), _mm512_shuffle_i32x4(eights[0], eights[1], 0xdd)
+    );
+}
+
+// All heads of one input over one span of slots, as `SpanWork`. A thread keeps one and uses it for many spans.
+class WholeSpan {
+public:
+    // Sums of all heads go to `sums` ([heads, head_dim]). Behind `slots` come `following` ones, of other spans.
+    void run(
+        const Heads& heads, const Cells& keys, const Cells& values, const float* query, const int32_t* slots, int count,
+        int following, float* sums, Partial* partials
+    ) {
+        begin(heads, query, slots, count, following);
+        look_up(keys, values);
+        for (int first = 0; first < count; first += BLOCK_SLOTS)
+            for (int kv = 0; kv < heads.kv_count; kv++)
+                for (int h = 0; h < group_; h += THREE) score(values, kv, h, first);
+        for (int h = 0; h < heads.count; h++) partials[h] = soften(&scores_[(size_t)h * wide_], count);
+        for (int kv = 0; kv < heads.kv_count; kv++)
+            for (int h = 0; h < group_; h += THREE) weigh(keys, kv, h, sums);
+    }
+
+private:
+    void begin(const Heads& heads, const float* query, const int32_t* slots, int count, int following) {
+        heads_ = heads, slots_ = slots, count_ = count, following_ = following, group_ = heads.group();
+        wide_ = (count + LANES - 1) / LANES * LANES;
+        const auto grow = [](auto& buffer, size_t size) { if (buffer.size() < size) buffer.resize(size); };
+        grow(queries_, (size_t)heads.stride());
+        grow(scales_, heads.count);
+        grow(scores_, (size_t)heads.count * wide_);
+        grow(digits_, (size_t)THREE * 2 * wide_);
+        grow(keys_, wide_), grow(values_, wide_);
+        for (int h = 0; h < heads.count; h++) quantise_head(query + (size_t)h * heads.head_dim, h);
+    }
+
+    // Where all slots are; past the end the last one stands in.
+    void look_up(const Cells& keys, const Cells& values) {
+        for (int s = 0; s < wide_; s++) {
+            const int row = slots_[std::min(s, count_ - 1)];
+            keys_[s] = keys.slot(row), values_[s] = values.slot(row);
+        }
+    }
+
+    // To bytes plus 128.
+    void quantise_head(const float* query, int h) {
+        const int dim = heads_.head_dim;
+        typedef uint8_t Small __attribute__((vector_size(16)));
+        Floats tops = {};
+        for (int i = 0; i < dim; i += LANES) tops = max(tops, absolute(floats(query + i)));
+        const float top = largest(tops), inverse = top > 0.0f ? 127.0f / top : 0.0f;
+        for (int i = 0; i < dim; i += LANES) {
+            const Small small = __builtin_convertvector(rounded(floats(query + i) * inverse) + 128, Small);
+            std::memcpy(&queries_[(size_t)h * dim + i], &small, sizeof(small));
+        }
+        scales_[h] = top * (1.0f / 127.0f);
+    }
+
+    void score(const Cells& values, int kv, int h, int first) {
+        switch (std::min(THREE, group_ - h)) {
+            case 1: return score_heads<1>(values, kv, h, first);
+            case 2: return score_heads<2>(values, kv, h, first);
+            default: return score_heads<THREE>(values, kv, h, first);
+        }
+    }
+
+    template <int H>
+    void score_heads(const Cells& values, int kv, int h, int first) {
+        const int dim = heads_.head_dim, head = kv * group_ + h, last = std::min(first + BLOCK_SLOTS, count_);
+        const int scales_at = heads_.kv_count * dim + 4 * kv;
+        const uint8_t* query = &queries_[(size_t)head * dim];
+        for (int s = first; s < last; s += LANES) {
+            const uint8_t* const* keys = &keys_[s];
+            Ints products[H][LANES];
+            float scales[LANES];
+            if (kv == 0 && h == 0)
+                for (int j = 0; j < LANES; j++) prefetch(values_[s + j], values.slot_bytes);
+            for (int j = 0; j < LANES; j++) {
+                scales[j] = load<float>(keys[j] + scales_at);
+                score_slot<H>(query, keys[j] + (size_t)kv * dim, dim, &products[0][j]);
+            }
+            for (int i = 0; i < H; i++) {
+                const Floats found = __builtin_convertvector(pie::sums(products[i]), Floats);
+                store(&scores_[(size_t)(head + i) * wide_ + s], found * (floats(scales) * scales_[head + i]));
+            }
+        }
+    }
+
+    // Pages lie scattered: the processor does not guess where the next slots are. Values come while keys are
+    // worked on, the keys of the next span while values are.
+    static void prefetch(const uint8_t* slot, int bytes) {
+        for (int at = 0; at < bytes; at += 64) __builtin_prefetch(slot + at, 0, 2);
+    }
+
+    // The share of slot `s` to `s` + 4 of key-value head `kv`.
+    void prefetch_following(const Cells& keys, int kv, int s) const {
+        const int heads = heads_.kv_count, count = std::min(count_, following_);
+        const int last = std::min(count, (kv * count_ + s + 4) / heads);
+        for (int next = (kv * count_ + s) / heads; next < last; next++)
+            prefetch(keys.slot(slots_[count_ + next]), keys.slot_bytes);
+    }
+
+    // Queries are kept plus 128: 128 times the sum of the key is taken off again.
+    template <int H>
+    static inline __attribute__((always_inline)) void score_slot(
+        const uint8_t* query, const uint8_t* key, int dim, Ints* products
+    ) {
+        const __m512i more = _mm512_set1_epi8((char)128);
+        __m512i excess = _mm512_setzero_si512(), totals[H];
+        for (int d = 0; d < dim; d += CHUNK) excess = _mm512_dpbusd_epi32(excess, more, load<__m512i>(key + d));
+        for (int i = 0; i < H; i++) totals[i] = _mm512_sub_epi32(_mm512_setzero_si512(), excess);
+        for (int d = 0; d < dim; d += CHUNK)
+            for (int i = 0; i < H; i++)
+                totals[i] = _mm512_dpbusd_epi32(
+                    totals[i], load<__m512i>(query + (size_t)i * dim + d), load<__m512i>(key + d)
+                );
+        for (int i = 0; i < H; i++) products[i * LANES] = (Ints)totals[i];
+    }
+
+    void weigh(const Cells& keys, int kv, int h, float* sums) {
+        switch (std::min(THREE, group_ - h)) {
+            case 1: return weigh_heads<1>(keys, kv, h, sums);
+            case 2: return weigh_heads<2>(keys, kv, h, sums);
+            default: return weigh_heads<THREE>(keys, kv, h, sums);
+        }
+    }
+
+    template <int H>
+    void weigh_heads(const Cells& keys, int kv, int h, float* sums) {
+        const int dim = heads_.head_dim, head = kv * group_ + h;
+        float shares[H];
+        split<H>(kv, head, shares);
+        for (int d = 0; d < dim; d += CHUNK) {
+            Ints high[H][4] = {}, low[H][4] = {};
+            for (int s = 0; s < count_; s += 4) {
+                if (h == 0 && d == 0) prefetch_following(keys, kv, s);
+                weigh_four<H>((size_t)kv * dim + d, s, high, low);
+            }
+            for (int i = 0; i < H; i++) write(high[i], low[i], shares[i], sums + (size_t)(head + i) * dim + d);
+        }
+    }
+
+    // Weights times the slots' scales, as two digits each: `digits_` holds the high ones of head i, then the low.
+    template <int H>
+    void split(int kv, int head, float* shares) {
+        typedef uint8_t Small16 __attribute__((vector_size(16)));
+        const int scales_at = heads_.kv_count * heads_.head_dim + 4 * kv;
+        for (int s = 0; s < wide_; s += LANES) {
+            float scales[LANES];
+            for (int j = 0; j < LANES; j++) scales[j] = load<float>(values_[s + j] + scales_at);
+            for (int i = 0; i < H; i++) {
+                float* weights = &scores_[(size_t)(head + i) * wide_ + s];
+                store(weights, floats(weights) * floats(scales));
+            }
+        }
+        for (int i = 0; i < H; i++) {
+            const float* weights = &scores_[(size_t)(head + i) * wide_];
+            Floats tops = {};
+            for (int s = 0; s < wide_; s += LANES) tops = max(tops, floats(weights + s));
+            const float top = largest(tops), inverse = top > 0.0f ? DIGITS / top : 0.0f;
+            uint8_t *high = &digits_[(size_t)2 * i * wide_], *low = high + wide_;
+            for (int s = 0; s < wide_; s += LANES) {
+                const Ints number = rounded(floats(weights + s) * inverse);
+                const Small16 a = __builtin_convertvector(number >> 8, Small16);
+                const Small16 b = __builtin_convertvector(number & 255, Small16);
+                std::memcpy(high + s, &a, 16);
+                std::memcpy(low + s, &b, 16);
+            }
+            shares[i] = top / DIGITS;
+        }
+    }
+
+    // Four slots: their bytes come to lie side by side, and are weighed together.
+    template <int H>
+    inline __attribute__((always_inline)) void weigh_four(
+        size_t at, int s, Ints (&high)[H][4], Ints (&low)[H][4]
+    ) {
+        __m512i rows[4], four[4];
+        for (int j = 0; j < 4; j++) rows[j] = load<__m512i>(values_[s + j] + at);
+        const __m512i ab = _mm512_unpacklo_epi8(rows[0], rows[1]), cd = _mm512_unpacklo_epi8(rows[2], rows[3]);
+        const __m512i ef = _mm512_unpackhi_epi8(rows[0], rows[1]), gh = _mm512_unpackhi_epi8(rows[2], rows[3]);
+        four[0] = _mm512_unpacklo_epi16(ab, cd), four[1] = _mm512_unpackhi_epi16(ab, cd);
+        four[2] = _mm512_unpacklo_epi16(ef, gh), four[3] = _mm512_unpackhi_epi16(ef, gh);
+#pragma GCC unroll 3
+        for (int i = 0; i < H; i++) {
+            const uint8_t* digits = &digits_[(size_t)2 * i * wide_ + s];
+            const __m512i a = _mm512_set1_epi32(load<int32_t>(digits)), b = _mm512_set1_epi32(load<int32_t>(digits + wide_));
+            for (int v = 0; v < 4; v++) {
+                high[i][v] = (Ints)_mm512_dpbusd_epi32((__m512i)high[i][v], a, four[v]);
+                low[i][v] = (Ints)_mm512_dpbusd_epi32((__m512i)low[i][v], b, four[v]);
+            }
+        }
+    }
+
+    // Vector v holds numbers 16 L + 4 v .. of each four lanes L.
+    static void write(const Ints* high, const Ints* low, float share, float* to) {
+        for (int v = 0; v < 4; v++) {
+            const Floats found = (__builtin_convertvector(high[v], Floats) * 256.0f + __builtin_convertvector(low[v], Floats)) * share;
+            for (int lane = 0; lane < 4; lane++) std::memcpy(to + 16 * lane + 4 * v, (const float*)&found + 4 * lane, 16);
+        }
+    }
+
+    Heads heads_;
+    const int32_t* slots_ = nullptr;
+    int count_ = 0, following_ = 0, group_ = 1, wide_ = 0;
+    std::vector<const uint8_t*> keys_, values_;
+    std::vector<uint8_t> queries_, digits_;
+    std::vector<float> scales_, scores_;
+};
+
+#else
+
+inline bool has_whole_spans(const Heads&, int) { return false; }
+
+class WholeSpan {
+public:
+    void run(const Heads&, const Cells&, const Cells&, const float*, const int32_t*, int, int, float*, Partial*) {}
+};
+
+#endif
+
+}  // namespace pie
