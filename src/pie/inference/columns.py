@@ -68,6 +68,11 @@ WIDTHS = {
     "sample_numbers": 6,
 }  # fmt: skip
 NAMES = tuple(Columns.__dataclass_fields__)
+TYPES = {"sample_numbers": np.float64, "sample_seeds": np.uint64}
+EMPTY = {
+    name: np.zeros((0, WIDTHS[name]) if name in WIDTHS else 0, TYPES.get(name, np.int32)) for name in NAMES
+}
+"""What most columns of most passes are."""
 
 
 def columns_of(work: Pass) -> Columns:
@@ -78,6 +83,8 @@ def columns_of(work: Pass) -> Columns:
 def column(work: Pass, name: str) -> Any:
     """An array of the column's own type; texts as they are."""
     values = getattr(work, name)
+    if not len(values) and name in EMPTY:
+        return EMPTY[name]
     if isinstance(values, list):
         return values
     flat = np.asarray(values)

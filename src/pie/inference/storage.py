@@ -73,8 +73,10 @@ class PageStorage:
 
     def rows(self, slots: Ints) -> Ints:
         """Row of each slot in the views below: the same in every layer, for keys and for values."""
-        pages, offsets = np.divmod(slots, np.int32(self.page_size))
-        return (pages * self._stride + offsets).astype(np.int32)
+        found: Ints = slots // np.int32(self.page_size)
+        found *= np.int32(self._stride - self.page_size)
+        found += slots
+        return found
 
     def keys(self, layer: int) -> torch.Tensor:
         """[rows, kv_heads, head_dim], a view; only in fp32."""

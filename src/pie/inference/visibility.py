@@ -56,9 +56,20 @@ def look(batch: Columns, positions: Ints, pages: PageStorage) -> View:
     places = choose_places(batch.targets, pages)
     slots, seen, owners = read_slots(batch, pages)
     lengths = np.diff(batch.input_starts)
+    if not len(batch.masked) and bool((lengths == 1).all()):
+        return View(places, positions, decoding_rows(pages, positions, places, slots, seen, owners), [])
     sight = Sight(batch, pages, positions, places, slots, seen, owners)
     masks = MaskRows(batch, pages.page_size)
     return View(places, positions, sight.rows(lengths == 1, masks), sight.blocks(lengths, masks))
+
+
+def decoding_rows(
+    pages: PageStorage, positions: Ints, places: Ints, slots: Ints, seen: Bools, owners: Ints
+) -> Rows:
+    """Where every segment is one input without a mask, as in most passes."""
+    visible = seen & (pages.positions[slots] <= positions[owners][:, None])
+    every = np.arange(len(positions), dtype=np.int32)
+    return join_rows(every, slots, visible, owners, every, places, np.ones(len(positions), np.bool_))
 
 
 def choose_places(targets: Ints, pages: PageStorage) -> Ints:
@@ -178,7 +189,7 @@ class Sight:
 
 
 def join_rows(
-    inputs: Ints, slots: Ints, visible: Bools, owners: Ints, segments: Offsets, own: Ints, itself: Bools
+    inputs: Ints, slots: Ints, visible: Bools, owners: Ints, segments: Offsets | Ints, own: Ints, itself: Bools
 ) -> Rows:
     """Each row: the visible read slots of its segment, then the place of the input itself."""
     counts = np.bincount(owners, visible.sum(1), minlength=len(itself)).astype(np.int64)[segments]
