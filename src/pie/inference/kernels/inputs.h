@@ -32,11 +32,12 @@ public:
         quantise(low, high, groups_[(size_t)token * (columns_ / GROUP) + group]);
     }
 
-    // Rows 32 * `pair` and on of the product with tokens `first` and on: token t at y[(t - first) * stride].
+    // Rows 32 * `pair` and on of the product with tokens `first` and on: token t at y[(t - first) * stride]. This
+    // thread is likely to be asked for the pair `soon` next.
     template <bool ADD>
-    void multiply(const Product& p, int pair, int first, int tokens, float* y, int stride) const {
+    void multiply(const Product& p, int pair, int soon, int first, int tokens, float* y, int stride) const {
         const size_t at = (size_t)first * columns_;
-        if (turned_) multiply_rows<ADD>(p, pair, {&numbers_[at], &scales_[first]}, tokens, y, stride);
+        if (turned_) multiply_rows<ADD>(p, pair, soon, {&numbers_[at], &scales_[first]}, tokens, y, stride);
         else pie::multiply<ADD>(p, pair, &groups_[at / GROUP], tokens, y, stride);
     }
 

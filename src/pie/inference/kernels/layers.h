@@ -107,11 +107,11 @@ inline void turn(const float* from, const float* turns, int head_dim, float scal
 // y (+)= product of x, all tokens, shared by the team.
 template <bool ADD>
 void multiply_shared(Member& member, int threads, const Product& p, const Inputs& x, int tokens, float* y, int stride) {
-    const int parts = (tokens + TOKENS - 1) / TOKENS, pairs = p.pairs();
-    member.share(PRODUCT, parts * pairs, chunk_of(pairs, threads), [&](int item) {
+    const int parts = (tokens + TOKENS - 1) / TOKENS, pairs = p.pairs(), chunk = chunk_of(pairs, threads);
+    member.share(PRODUCT, parts * pairs, chunk, [&](int item) {
         const int first = item / pairs * TOKENS, pair = item % pairs;
-        const int count = std::min(TOKENS, tokens - first);
-        x.multiply<ADD>(p, pair, first, count, y + (size_t)first * stride + pair * PAIR, stride);
+        const int count = std::min(TOKENS, tokens - first), soon = next_item(item, chunk, threads) % pairs;
+        x.multiply<ADD>(p, pair, soon, first, count, y + (size_t)first * stride + pair * PAIR, stride);
     });
 }
 
@@ -262,9 +262,10 @@ private:
         const int threads = model_.threads, padded = model_.padded_inner;
         const int columns = padded / GROUP, parts = (tokens + TOKENS - 1) / TOKENS;
         norm(member, weights.mlp_norm, hidden, tokens);
-        member.share(PRODUCT, parts * columns, chunk_of(columns, threads), [&](int item) {
-            const int first = item / columns * TOKENS;
-            transform_columns(products.gate_up, item % columns, first, std::min(TOKENS, tokens - first));
+        const int chunk = chunk_of(columns, threads);
+        member.share(PRODUCT, parts * columns, chunk, [&](int item) {
+            const int first = item / columns * TOKENS, soon = next_item(item, chunk, threads) % columns;
+            transform_columns(products.gate_up, item % columns, soon, first, std::min(TOKENS, tokens - first));
         });
         if (inner_.whole())
             member.share(REST, tokens, chunk_of(tokens, threads), [&](int t) { inner_.put(t, &work_[(size_t)t * padded]); });
@@ -272,10 +273,10 @@ private:
     }
 
     // 32 columns of the inner activations.
-    void transform_columns(const Product& gate_up, int column, int first, int count) {
+    void transform_columns(const Product& gate_up, int column, int soon, int first, int count) {
         float gate[TOKENS * GROUP], up[TOKENS * GROUP];
-        normed_.multiply<false>(gate_up, 2 * column, first, count, gate, GROUP);
-        normed_.multiply<false>(gate_up, 2 * column + 1, first, count, up, GROUP);
+        normed_.multiply<false>(gate_up, 2 * column, 2 * column + 1, first, count, gate, GROUP);
+        normed_.multiply<false>(gate_up, 2 * column + 1, 2 * soon, first, count, up, GROUP);
         const Activation kind = (Activation)model_.activation;
         for (int t = 0; t < count; t++) {
             const float *g = gate + t * GROUP, *u = up + t * GROUP;

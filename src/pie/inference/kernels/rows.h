@@ -92,23 +92,33 @@ inline void quantise_turned(float* x, int columns, int8_t* q, TokenScale& to) {
 // Of 16 rows: for each 4 columns one vector, then 16 scales.
 inline size_t row_block_bytes(int columns) { return (size_t)columns * LANES + LANES * sizeof(float); }
 
-// 32 rows times T tokens, as `tile` in `products.h`.
+// Weights that are wanted soon: `step` bytes are fetched every 32 columns.
+struct Soon {
+    const uint8_t* at;
+    int step;
+};
+
+// 32 rows times T tokens, as `tile` in `products.h`. Meanwhile a share of the next weights comes from memory.
 template <int T, bool ADD>
 inline __attribute__((always_inline)) void row_tile(
-    const uint8_t* weights, int columns, const int8_t* q, const TokenScale* scales, float* y, int stride
+    const uint8_t* weights, int columns, const int8_t* q, const TokenScale* scales, float* y, int stride, Soon soon
 ) {
     const size_t block = row_block_bytes(columns);
     Ints totals[T][VECTORS];
 #pragma GCC unroll 12
     for (int t = 0; t < T; t++)
         for (int v = 0; v < VECTORS; v++) totals[t][v] = Ints{} + scales[t].offset;
-    for (int column = 0; column < columns; column += 4) {
-        Bytes w[VECTORS];
-        for (int v = 0; v < VECTORS; v++) w[v] = load<Bytes>(weights + v * block + (size_t)column * LANES);
+    for (int group = 0; group < columns; group += GROUP) {
+        for (int at = 0; at < soon.step; at += 64) __builtin_prefetch(soon.at + at, 0, 2);
+        soon.at += soon.step;
+        for (int column = group; column < group + GROUP; column += 4) {
+            Bytes w[VECTORS];
+            for (int v = 0; v < VECTORS; v++) w[v] = load<Bytes>(weights + v * block + (size_t)column * LANES);
 #pragma GCC unroll 12
-        for (int t = 0; t < T; t++) {
-            const int32_t four_of_them = four(q + (size_t)t * columns + column);
-            for (int v = 0; v < VECTORS; v++) totals[t][v] = dot(totals[t][v], w[v], four_of_them);
+            for (int t = 0; t < T; t++) {
+                const int32_t four_of_them = four(q + (size_t)t * columns + column);
+                for (int v = 0; v < VECTORS; v++) totals[t][v] = dot(totals[t][v], w[v], four_of_them);
+            }
         }
     }
     for (int v = 0; v < VECTORS; v++) {
@@ -123,21 +133,27 @@ inline __attribute__((always_inline)) void row_tile(
 }
 
 template <int T, bool ADD>
-void row_tiles(const uint8_t* weights, int columns, const Turned& x, int first, int tokens, float* y, int stride) {
+void row_tiles(
+    const uint8_t* weights, Soon soon, int columns, const Turned& x, int first, int tokens, float* y, int stride
+) {
     int t = first;
-    for (; t + T <= tokens; t += T)
-        row_tile<T, ADD>(
-            weights, columns, x.q + (size_t)t * columns, x.scales + t, y + (size_t)t * stride, stride
-        );
+    for (; t + T <= tokens; t += T) {
+        const int8_t* q = x.q + (size_t)t * columns;
+        row_tile<T, ADD>(weights, columns, q, x.scales + t, y + (size_t)t * stride, stride, soon);
+        soon.at += soon.step * (columns / GROUP);
+    }
     if constexpr (T > 1)
-        if (t < tokens) row_tiles<T == 12 ? 8 : T / 2, ADD>(weights, columns, x, t, tokens, y, stride);
+        if (t < tokens) row_tiles<T == 12 ? 8 : T / 2, ADD>(weights, soon, columns, x, t, tokens, y, stride);
 }
 
-// As `multiply` in `products.h`.
+// As `multiply` in `products.h`. The rows of `soon` are wanted next.
 template <bool ADD>
-void multiply_rows(const Product& p, int pair, const Turned& x, int tokens, float* y, int stride) {
-    const uint8_t* weights = p.data + 2 * pair * row_block_bytes(p.columns);
-    row_tiles<MANY_TOKENS, ADD>(weights, p.columns, x, 0, tokens, y, stride);
+void multiply_rows(const Product& p, int pair, int soon, const Turned& x, int tokens, float* y, int stride) {
+    const size_t bytes = 2 * row_block_bytes(p.columns);
+    const int tiles = (tokens + MANY_TOKENS - 1) / MANY_TOKENS, step = PAIR * GROUP / tiles / 64 * 64;
+    row_tiles<MANY_TOKENS, ADD>(
+        p.data + pair * bytes, {p.data + soon * bytes, step}, p.columns, x, 0, tokens, y, stride
+    );
 }
 
 }  // namespace pie
