@@ -38,6 +38,7 @@ from pie.core.commands import (
     Span,
     Synchronize,
 )
+from pie.core.driver import DriverSpec
 from pie.core.errors import InternalError, OutOfResources, QueueFailed, Unavailable
 from pie.core.ids import Token, VirtualEmb, VirtualPage
 from pie.testing import HashedScores, Recorded, fake_spec
@@ -69,7 +70,7 @@ class RandomPrograms:
             pages, embs, PAGE_SIZE, VOCABULARY, context=64, slots=8 if self.tight else 60,
             host_pages=dice.choice([0, 3, 60]),
         )
-        self.world = World(settings, spec, auto=False)
+        self.world = self.make_world(settings, spec)
         self.losing = False
         """Contents were lost."""
         self.exports: NaiveExports = {}
@@ -77,6 +78,9 @@ class RandomPrograms:
         self.made: set[str] = set()
         """Names that were not only taken: their queue has reached them."""
         self.inferlets = [self.open(0), self.open(1)]
+
+    def make_world(self, settings: ControlSettings, spec: DriverSpec) -> World:
+        return World(settings, spec, auto=False)
 
     def run(self, steps: int) -> None:
         """Raises `AssertionError` or `InternalError` as soon as something is not as it should be."""

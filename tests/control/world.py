@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pie.control import Control, ControlSettings, Session
+from pie.core.clock import Clock
 from pie.core.commands import (
     AllocEmbs,
     AllocPages,
@@ -169,9 +170,12 @@ class World:
         self.spec = spec or fake_spec(pages=32, embs=64, page_size=PAGE_SIZE)
         self.executor = FakeExecutor(self.spec)
         self.driver = FakeDriver(self.executor, None if auto else self.clock, seconds)
-        self.control = Control(settings or ControlSettings(), self.clock)
+        self.control = self.make_control(settings or ControlSettings(), self.clock)
         self.control.add_model(fake_model(self.spec), self.driver, NoTokenizer())
         self.recorder = Recorder()
+
+    def make_control(self, settings: ControlSettings, clock: Clock) -> Control:
+        return Control(settings, clock)
 
     def program(
         self, name: str = "a", limits: Limits | None = None, tenant: str = "default"

@@ -20,6 +20,7 @@ VERBS = {
     "ps": Verb("pie.cli.ps", "List the programs of a server."),
     "logs": Verb("pie.cli.logs", "Show what a server's program printed."),
     "trace": Verb("pie.cli.trace", "Show where a program's time went."),
+    "replay": Verb("pie.cli.replay", "Make a record's decisions once more, and compare."),
     "cancel": Verb("pie.cli.cancel", "End a server's program."),
     "model": Verb("pie.cli.model", "Fetch, list, show and remove models."),
     "setup": Verb("pie.cli.setup", "Do once what a first run would wait for."),

@@ -36,6 +36,8 @@ class Order:
     private_hosts: list[str] | None = None
     trace: Path | None = None
     """Where its timeline goes when it has ended."""
+    record: Path | None = None
+    """Where all that leads to decisions about it goes."""
 
     @property
     def path(self) -> Path | None:
@@ -82,6 +84,9 @@ def run(
     trace: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write where its time went, for ui.perfetto.dev.")
     ] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Record all that leads to decisions, for pie replay.")
+    ] = None,
     no_input: Annotated[bool, typer.Option("--no-input", help="Do not read standard input.")] = False,
 ) -> None:
     """Run a program next to the model, and show what it sends and returns.
@@ -119,6 +124,7 @@ def run(
         hosts=allow_host,
         private_hosts=allow_private_host,
         trace=trace,
+        record=record,
     )
     check(order, model, server)
     raise typer.Exit(run_async(start(order, model, server, api_key)))
@@ -135,6 +141,8 @@ def check(order: Order, model: str | None, server: str | None) -> None:
         raise InvalidArgument(f"{given} is for programs that run here; a server has loaded its own")
     if order.trace is not None:
         check_writable(order.trace)
+    if server and order.record:
+        raise InvalidArgument("--record is for programs that run here, or for `pie serve`")
     if server and order.private_hosts:
         raise InvalidArgument("--allow-private-host is for programs that run here, or for `pie serve`")
 

@@ -48,6 +48,7 @@ async def run_here(order: Order, model: str | None, early: EarlyProcess) -> int:
         adapters=order.adapters,
         allow_hosts=order.hosts,
         allow_private_hosts=order.private_hosts,
+        record=order.record,
         **order.limits,
     )
     if order.path is None:

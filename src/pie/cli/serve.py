@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -68,6 +69,9 @@ def serve(
         str | None,
         typer.Option(help="Where programs' stored values live: durable, memory [default: durable]."),
     ] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Record all that leads to decisions, for pie replay.")
+    ] = None,
     grace_seconds: Annotated[
         float | None, typer.Option(help="Time for running programs to end at shutdown [default: 5].")
     ] = None,
@@ -88,6 +92,8 @@ def serve(
     - `pie serve --adapter french=./adapters/french` for programs that use `forward_with_adapter`
 
     - `pie serve --allow-host "*.wikipedia.org"` lets programs talk to those hosts over HTTPS and HTTP
+
+    - `pie serve --record today.pie`, and `pie replay today.pie` when something strange has happened
 
     - `PIE_API_KEY=secret pie serve --host 0.0.0.0` for other machines
 
@@ -112,6 +118,7 @@ def serve(
         allow_hosts=allow_host,
         allow_private_hosts=allow_private_host,
         store=store,
+        record=record,
         grace_seconds=grace_seconds,
     )
     run_async(serve_until_stopped(settings))
