@@ -64,7 +64,9 @@ async def together(stack: Stack, text: str, count: int, tokens: int) -> tuple[li
 async def measure(report: Report, kind: str, text: str, demand: int, count: int, tokens: int) -> None:
     most = 40 + tokens + (TURNS * TOOL_TOKENS if kind == "agents" else 0)
     pages = count * -(-most // PAGE) // demand
-    async with local_stack(pages=pages, host_pages=2 * count * -(-most // PAGE)) as stack:
+    # In one layout of the weights: a program's tokens then do not depend on how many others run.
+    host_pages = 2 * count * -(-most // PAGE)
+    async with local_stack(pages=pages, host_pages=host_pages, precision="int8") as stack:
         results, seconds = await together(stack, text, count, tokens)
         (model,) = stack.control.statistics().models.values()
         stack.control.check_integrity()
