@@ -6,7 +6,7 @@ Used by the verbs that run programs here (`pie run`, `pie serve`, `pie setup`) a
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from pie.application import Application, ApplicationSettings
@@ -16,8 +16,10 @@ from pie.application.egress_settings import EgressSettings
 from pie.application.standard import standard_names
 from pie.application.store import StoreSettings
 from pie.control import Control, ControlSettings
+from pie.control.record_file import RecordWriter
+from pie.control.recording import RecordedControl
 from pie.core.errors import NotFound
-from pie.core.programs import Limits
+from pie.core.programs import Limits, Quota
 from pie.core.progress import NoProgress, Progress
 from pie.inference.early import EarlyProcess
 from pie.inference.process import DriverProcess
@@ -88,7 +90,24 @@ def control_settings(settings: Settings) -> ControlSettings:
         prefill_tokens=settings.prefill_tokens,
         trace_events=settings.trace_events,
         export_bytes=settings.export_mib << 20,
+        weights={name: tenant.weight for name, tenant in settings.tenants.items()},
+        quotas=quotas(settings),
+        quota_seconds=settings.quota_seconds,
     )
+
+
+def make_control(settings: Settings) -> Control:
+    """Recorded where the settings say so. Raises `InvalidArgument` for a file that cannot be written."""
+    options, clock = control_settings(settings), LoopClock()
+    if settings.record is None:
+        return Control(options, clock)
+    return RecordedControl(options, clock, RecordWriter(settings.record, settings.record_mib << 20))
+
+
+def quotas(settings: Settings) -> dict[str, Quota]:
+    """Of the tenants that the settings name."""
+    names = {field.name for field in fields(Quota)}
+    return {name: Quota(**tenant.model_dump(include=names)) for name, tenant in settings.tenants.items()}
 
 
 def default_limits(settings: Settings) -> Limits:
@@ -99,6 +118,11 @@ def default_limits(settings: Settings) -> Limits:
         wait_seconds=settings.wait_seconds,
         pages=settings.page_limit,
         children=settings.children,
+        tokens=settings.token_limit,
+        compute_ms=settings.compute_limit_ms,
+        page_seconds=settings.page_second_limit,
+        host_calls=settings.host_call_limit,
+        bytes_out=settings.bytes_out_limit,
     )
 
 
@@ -122,7 +146,10 @@ def admission_settings(settings: Settings) -> AdmissionSettings:
     """Where there is one tenant, everything is its own."""
     tenants = {DEFAULT_TENANT, *settings.api_keys.values()} if settings.api_keys else {DEFAULT_TENANT}
     share = settings.tenant_share if len(tenants) > 1 else 1.0
-    return AdmissionSettings(settings.instances, settings.launch_queue, share=share)
+    shares = {name: each.share for name, each in settings.tenants.items() if each.share is not None}
+    return AdmissionSettings(
+        settings.instances, settings.launch_queue, share=share, shares=shares, quotas=quotas(settings)
+    )
 
 
 def application_settings(settings: Settings) -> ApplicationSettings:
@@ -196,10 +223,12 @@ async def open_stack(
     options = application_settings(settings)
     store = ModelStore(settings.home)
     models = await asyncio.to_thread(find_models, store, settings, shown)
-    control = Control(control_settings(settings), LoopClock())
+    control = make_control(settings)
     application = Application(options, control)
     drivers = make_drivers(models, settings, early)
     async with AsyncExitStack() as cleanup:
+        if isinstance(control, RecordedControl):
+            cleanup.callback(control.tape.close)
         for driver in drivers.values():
             cleanup.push_async_callback(driver.close)
         cleanup.push_async_callback(application.close, settings.grace_seconds)

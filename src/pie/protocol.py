@@ -39,6 +39,11 @@ class LimitsBody(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields
     message_bytes: Annotated[int, Meta(ge=1)] | None = None
     pages: Annotated[int, Meta(ge=1)] | None = None
     children: Annotated[int, Meta(ge=0)] | None = None
+    tokens: Annotated[float, Meta(ge=0)] | None = None
+    compute_ms: Annotated[float, Meta(ge=0)] | None = None
+    page_seconds: Annotated[float, Meta(ge=0)] | None = None
+    host_calls: Annotated[float, Meta(ge=0)] | None = None
+    bytes_out: Annotated[float, Meta(ge=0)] | None = None
     hosts: Annotated[list[Name], Meta(max_length=256)] | None = None
     """Those of the server's allowed hosts that it may talk to, as patterns."""
 

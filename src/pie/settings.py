@@ -3,12 +3,13 @@
 `launch.py` hands each room its own part; no room reads this module.
 """
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -36,6 +37,23 @@ def split_commas(given: object) -> object:
 Key = Annotated[str, Field(min_length=1)]
 Tenant = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
+
+
+class TenantSettings(BaseModel):
+    """What a tenant may do, and how much of it: all its programs together."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weight: float = Field(1.0, gt=0, description="Its part of passes, where several want them")
+    share: float | None = Field(None, gt=0, le=1, description="Of places and queue [tenant_share]")
+    programs: float = Field(math.inf, ge=0, description="Alive at once")
+    children: float = Field(math.inf, ge=0, description="Spawned ones among them")
+    pages: float = Field(math.inf, ge=0, description="Key-value pages at once")
+    tokens: float = Field(math.inf, ge=0, description="Input tokens through models, in each period")
+    compute_ms: float = Field(math.inf, ge=0, description="Time of the devices, in each period")
+    page_seconds: float = Field(math.inf, ge=0, description="Pages times seconds, in each period")
+    host_calls: float = Field(math.inf, ge=0, description="In each period")
+    bytes_out: float = Field(math.inf, ge=0, description="Messages and HTTP requests, in each period")
 
 
 class Settings(BaseSettings):
@@ -81,6 +99,8 @@ class Settings(BaseSettings):
     )
     batch_tokens: int = Field(2048, ge=1, description="Input tokens in one pass, at most")
     prefill_tokens: int = Field(128, ge=1, description="Of them, those of prompts; longer ones are split")
+    record: Path | None = Field(None, description="File for all that the planner is told and decides")
+    record_mib: int = Field(1024, ge=1, description="Size at which that file ends")
     trace_events: int = Field(2048, ge=0, description="Runs and calls in a program's timeline; 0: none")
 
     memory_mib: int = Field(128, ge=32, description="Memory of one inferlet")
@@ -88,6 +108,11 @@ class Settings(BaseSettings):
     wall_seconds: float = Field(600.0, gt=0, description="Life time of one inferlet")
     page_limit: int = Field(1 << 20, ge=1, description="Key-value pages of one inferlet")
     children: int = Field(16, ge=0, description="Inferlets that one may have spawned, directly or not")
+    token_limit: float = Field(math.inf, gt=0, description="Input tokens of one inferlet")
+    compute_limit_ms: float = Field(math.inf, gt=0, description="Time of the device for one inferlet")
+    page_second_limit: float = Field(math.inf, gt=0, description="Pages times seconds of one inferlet")
+    host_call_limit: float = Field(math.inf, gt=0, description="Host calls of one inferlet")
+    bytes_out_limit: float = Field(math.inf, gt=0, description="What one inferlet may send")
     instances: int = Field(2048, ge=1, description="Inferlets alive at once")
     launch_queue: int = Field(1024, ge=0, description="Launches that may wait for their turn")
     wait_seconds: float = Field(60.0, ge=0, description="How long a launch waits at most; 0: not at all")
@@ -114,6 +139,10 @@ class Settings(BaseSettings):
     api_keys: dict[Key, Tenant] = Field(
         default_factory=dict, description="More keys, each with the tenant that it stands for"
     )
+    tenants: dict[Tenant, TenantSettings] = Field(
+        default_factory=dict, description="Weights and quotas, by tenant"
+    )
+    quota_seconds: float = Field(3600.0, gt=0, description="The period of tenants' quotas")
     insecure: bool = Field(False, description="Allow other addresses than loopback without a key")
     grace_seconds: float = Field(5.0, ge=0, description="Time for running inferlets to end at shutdown")
 

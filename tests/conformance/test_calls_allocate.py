@@ -100,6 +100,10 @@ WRONG = [
     wrong("allocate.retain-kvpage", 7, [0], 10, kind="unknown-id", says="queue 7"),
     wrong("allocate.demote-kvpage", QUEUE, [NOBODY], kind="unknown-id", says="page 99"),
     wrong("allocate.prefetch-kvpage", QUEUE, [NOBODY], kind="unknown-id", says="page 99"),
+    wrong("allocate.on-pressure", 7, kind="unknown-id", says="queue 7"),
+    limit("allocate.on-pressure", LARGEST, kind="unknown-id", says="queue 4294967295"),
+    wrong("allocate.take-pressure", NOBODY, kind="unknown-id", says="future 99"),
+    limit("allocate.take-pressure", LARGEST, kind="unknown-id", says="future 4294967295"),
     limit("allocate.retain-kvpage", QUEUE, LONG, 10, kind="unknown-id", says="page 1000"),
     limit("allocate.demote-kvpage", QUEUE, LONG, kind="unknown-id", says="page 1000"),
     limit("allocate.prefetch-kvpage", QUEUE, LONG, kind="unknown-id", says="page 1000"),
@@ -265,3 +269,25 @@ async def test_a_hint_is_answered_honestly(puppet: Puppet) -> None:
 @call("allocate.retain-kvpage", "limit")
 async def test_a_time_that_is_too_long_is_clipped(puppet: Puppet) -> None:
     assert await puppet.call("allocate.retain-kvpage", QUEUE, [0], 2**63) in ("clipped", "rejected")
+
+
+@call("allocate.on-pressure", "right")
+@call("allocate.take-pressure", "right")
+async def test_a_program_is_told_when_others_find_no_page(bench: Bench, puppet: Puppet) -> None:
+    future = await puppet.call("allocate.on-pressure", QUEUE)
+    greedy = await bench.puppet()
+    new = list(range(10, 10 + 252))
+    await greedy.call("allocate.alloc-kvpage", QUEUE, new)
+    spans = Code("[allocate.Span(src_offset=0, dst_offset=0, length=1)] * 252")
+    await greedy.call("allocate.copy-kvpage", QUEUE, [0] * 252, new, spans)
+    await greedy.call("allocate.alloc-kvpage", QUEUE, [500])
+    one = Code("[allocate.Span(src_offset=0, dst_offset=0, length=1)]")
+    await greedy.call("allocate.copy-kvpage", QUEUE, [0], [500], one)
+    assert await puppet.call("allocate.take-pressure", future) == 1
+
+
+@call("allocate.take-pressure", "wrong")
+async def test_a_future_of_something_else_tells_nothing_about_pages(puppet: Puppet) -> None:
+    future = await puppet.made("runtime.sleep", 1)
+    with pytest.raises(Refused, match="it is not of on_pressure"):
+        await puppet.call("allocate.take-pressure", future)

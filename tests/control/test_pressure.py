@@ -198,3 +198,92 @@ def test_a_command_does_not_wait_for_pages_for_ever() -> None:
     begin(world, 1)
     world.run()
     assert isinstance(world.recorder.error("1"), OutOfResources)
+
+
+def listen(program: Program) -> str:
+    """It wants to be told; the label of what it is told."""
+    label = f"{program.name} told"
+    program.session.on_pressure(program.queue, program.world.recorder.completion(label))
+    return label
+
+
+def test_a_program_that_wants_to_is_told_and_keeps_what_it_does_not_give_back() -> None:
+    world = crowded(2 * len(PAGES))
+    first, second = begin(world, 0), begin(world, 1)
+    world.run()
+    told = listen(first)
+    second.session.close()
+    others = [begin(world, number) for number in (2, 3)]
+    while told not in {event.label for event in world.recorder.events}:
+        world.pump()
+        world.clock.advance(0.01)
+    assert world.recorder[told].value >= 1  # type: ignore[operator]
+    first.free(PAGES[2:])
+    world.run()
+    assert [world.recorder[other.name].error for other in others] == [None, None]
+    assert [world.recorder[other.name].value for other in others] == [alone(2), alone(3)]
+
+
+def test_a_program_that_is_told_and_gives_nothing_back_is_suspended_after_its_moment() -> None:
+    world = crowded(len(PAGES))
+    idle = begin(world, 0)
+    world.run()
+    told = listen(idle)
+    begin(world, 1)
+    world.run()
+    assert world.recorder[told].value == 1
+    assert world.recorder["1"].value == alone(1)
+    assert suspensions(world) == 1
+
+
+def test_asking_again_and_again_does_not_keep_pages() -> None:
+    world = crowded(len(PAGES))
+    idle = begin(world, 0)
+    world.run()
+    begin(world, 1)
+    told = listen(idle)
+    for _ in range(100):
+        world.pump()
+        world.clock.advance(0.05)
+        if told in {event.label for event in world.recorder.events}:
+            world.recorder.events[:] = [one for one in world.recorder.events if one.label != told]
+            listen(idle)
+    world.run()
+    assert world.recorder["1"].value == alone(1)
+
+
+def test_without_host_memory_who_is_told_can_still_give_pages_back() -> None:
+    world = crowded(len(PAGES), host_pages=0)
+    idle = begin(world, 0)
+    world.run()
+    told = listen(idle)
+    begin(world, 1)
+    while told not in {event.label for event in world.recorder.events}:
+        world.pump()
+        world.clock.advance(0.01)
+    idle.free(PAGES)
+    world.run()
+    assert world.recorder["1"].value == alone(1)
+
+
+def test_without_host_memory_and_with_nothing_given_back_the_error_comes_after_that_moment() -> None:
+    world = crowded(len(PAGES), host_pages=0)
+    idle = begin(world, 0)
+    world.run()
+    listen(idle)
+    begin(world, 1)
+    world.run()
+    assert isinstance(world.recorder.error("1"), OutOfResources)
+
+
+def test_who_ends_or_does_not_want_to_be_told_any_more_is_not() -> None:
+    world = crowded(len(PAGES))
+    idle = begin(world, 0)
+    world.run()
+    completion = world.recorder.completion("told")
+    idle.session.on_pressure(idle.queue, completion)
+    idle.session.ignore_pressure(idle.queue, completion)
+    begin(world, 1)
+    world.run()
+    assert "told" not in {event.label for event in world.recorder.events}
+    assert world.control.statistics().models["fake"].notices == 0

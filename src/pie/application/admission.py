@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from pie.core.errors import Overloaded
+from pie.core.errors import LimitExceeded, Overloaded
+from pie.core.programs import Quota
 
 Reason = Literal["queue_full", "queue_bytes", "tenant_share", "no_place", "timeout", "quota"]
 
@@ -24,6 +25,7 @@ MEMORY_SECONDS = 30.0
 UNKNOWN_SECONDS = 5.0
 """Before any program has ended."""
 LONGEST_SECONDS = 60.0
+UNLIMITED = Quota()
 PART = 0.1
 """Of the queue, which should have moved up when somebody comes back."""
 
@@ -40,6 +42,8 @@ class AdmissionSettings:
     """Of the places, and of the queue, that one tenant may have."""
     shares: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """The same for tenants of which the operator has said more."""
+    quotas: Mapping[str, Quota] = field(default_factory=lambda: MappingProxyType({}))
+    """Of tenants: how many programs, and how many spawned ones among them, may be alive."""
 
 
 class Rate:
@@ -80,6 +84,8 @@ class Admission:
     def __init__(self, settings: AdmissionSettings, now: Callable[[], float]) -> None:
         self.running: Counter[str] = Counter()
         """Places taken, by tenant."""
+        self.children: Counter[str] = Counter()
+        """Spawned programs among them."""
         self.rejected: Counter[Reason] = Counter()
         self._settings = settings
         self._now = now
@@ -117,13 +123,21 @@ class Admission:
         return waiting
 
     def enter_child(self, tenant: str) -> None:
-        """A place at once. Raises `Overloaded`."""
+        """A place at once. Raises `Overloaded`, and `LimitExceeded` where its tenant has too many of them."""
+        most = self._settings.quotas.get(tenant, UNLIMITED).children
+        if self.children[tenant] >= most:
+            raise LimitExceeded(
+                f"tenant {tenant} has {self.children[tenant]} spawned programs alive of the {most:g} that it "
+                "may have (children): wait for some to end"
+            )
         if not self._has_place(tenant):
             raise self.refuse("no_place", self._crowd(tenant), tenant, "or wait for programs to end")
         self.running[tenant] += 1
+        self.children[tenant] += 1
 
-    def leave(self, tenant: str) -> None:
+    def leave(self, tenant: str, is_child: bool = False) -> None:
         """A program has ended: its place goes to whoever waits."""
+        self.children[tenant] -= is_child
         self.running[tenant] -= 1
         if not self.running[tenant]:
             del self.running[tenant]
@@ -158,7 +172,9 @@ class Admission:
             waiting.admit()
 
     def _has_place(self, tenant: str) -> bool:
-        return not self.full and self.running[tenant] < self._most(tenant, self._settings.places)
+        quota = self._settings.quotas.get(tenant, UNLIMITED).programs
+        most = min(quota, self._most(tenant, self._settings.places))
+        return not self.full and self.running[tenant] < most
 
     def _most(self, tenant: str, of: int) -> int:
         settings = self._settings
@@ -185,7 +201,7 @@ class Admission:
     def _crowd(self, tenant: str) -> str:
         if self.full:
             return f"{self.running.total()} programs run, as many as this server takes"
-        return f"{self.running[tenant]} programs of tenant {tenant} run, its share of {self._settings.places}"
+        return f"{self.running[tenant]} programs of tenant {tenant} run, as many as it may"
 
     def _retry_after(self, tenant: str) -> float:
         """When enough programs will have ended, if they go on ending as they did lately."""

@@ -6,6 +6,7 @@ and how many of them are alive is bounded for each tree. A child ends with its p
 """
 
 import asyncio
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -232,7 +233,16 @@ def share_of(guest: "Guest", share: float) -> Limits:
         calls_in_flight=calls,
         pages=int(guest.session.pages.left * share),
         children=int((guest.children.left() - 1) * share),
+        tokens=_part(left.tokens_left, share),
+        compute_ms=_part(left.compute_ms_left, share),
+        page_seconds=_part(left.page_seconds_left, share),
+        host_calls=_part(left.host_calls_left, share),
+        bytes_out=_part(left.bytes_out_left, share),
     )
+
+
+def _part(left: float | None, share: float) -> float:
+    return math.inf if left is None else left * share
 
 
 def to_program(case: str, text: str | None, guest: "Guest") -> Program:

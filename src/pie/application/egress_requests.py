@@ -1,7 +1,7 @@
 """The HTTP requests of one program: futures, counted and bounded."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,10 +29,21 @@ class Response:
     """Bytes as characters of Latin-1."""
 
 
+def _freely(count: int) -> None:
+    """Nobody counts."""
+
+
 class Requests:
     """Whoever drops the future of a request cancels it. `hosts`: what the program's launch allows."""
 
-    def __init__(self, egress: Egress, hosts: Sequence[HostPattern] | None, hoard: Hoard) -> None:
+    def __init__(
+        self,
+        egress: Egress,
+        hosts: Sequence[HostPattern] | None,
+        hoard: Hoard,
+        spend: Callable[[int], None] = _freely,
+    ) -> None:
+        """`spend` is told of bytes before they are sent, and raises where those are too many."""
         settings = egress.settings
         self.bytes_out = 0
         self.bytes_in = 0
@@ -44,6 +55,7 @@ class Requests:
         self.open = 0
         """Requests that wait or run, or whose answers nobody has taken."""
         self._most_open = settings.requests_each
+        self._spend = spend
 
     def start(self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes = b"") -> Future:
         """Completes with its `Fetch`. Raises what is wrong with the request itself, and `NotPermitted`."""
@@ -51,6 +63,7 @@ class Requests:
         self.egress.policy.check_host(request.url, self.hosts)
         if self.open >= self._most_open:
             raise LimitExceeded(f"{self.open} requests are open, as many as allowed: await some of them")
+        self._spend(request.size())
         self.hoard.grow(len(body))
         self.bytes_out += request.size()
         return Fetch(self, request).future

@@ -37,7 +37,8 @@ class Guest:
     """
 
     __slots__ = (
-        "_began", "_enqueue", "_loop", "_make_fiber", "_on_sleep", "_timers", "args", "bytes_out", "children",
+        "_began", "_charged_calls", "_enqueue", "_loop", "_make_fiber", "_on_sleep", "_timers", "args",
+        "budget", "bytes_out", "children",
         "closed", "control", "cpu_seconds", "doomed", "fault", "fiber", "futures", "grammars", "host_calls",
         "http", "id", "inbox", "interruption", "limits", "loop_line", "origin", "outbox", "outboxes",
         "parent", "program", "queued", "services", "session", "settle", "suspension", "tenant", "topics",
@@ -73,12 +74,18 @@ class Guest:
         self.control = control
         self.services = services
         self.http = Requests(
-            services.egress, None if hosts is None else parse_patterns(hosts), services.hoard
+            services.egress,
+            None if hosts is None else parse_patterns(hosts),
+            services.hoard,
+            self.spend_bytes,
         )
         self.topics = Member(services.topics, self.tenant)
         self.children = Children(self, services.start_child)
         self.grammars = OwnGrammars(services.grammars)
-        self.session: Session = control.open(id, limits, self.tenant)
+        self.session: Session = control.open(
+            id, limits, self.tenant, None if parent is None else parent.session
+        )
+        self.budget = self.session.budget
         self.trace = self.session.trace
         self.futures = Futures(limits.calls_in_flight)
         self.inbox = Inbox()
@@ -91,6 +98,7 @@ class Guest:
         self.queued = False
         """It stands in one of the runtime's queues."""
         self.host_calls = 0
+        self._charged_calls = 0
         self.bytes_out = 0
         self.cpu_seconds = 0.0
         self.loop_line = 0
@@ -156,6 +164,7 @@ class Guest:
         """Suspends while an attached client is too slow. Raises `LimitExceeded` for one that is too long."""
         size = size_of(message)
         self.check_size("a message", size)
+        self.spend_bytes(size)
         self.bytes_out += size
         return self._put(message, (self.outbox,))
 
@@ -164,6 +173,11 @@ class Guest:
         if len(text) > self.limits.message_bytes:
             text = text[: self.limits.message_bytes] + CUT
         return self._put(Log(stream, text), self.outboxes)
+
+    def spend_bytes(self, size: int) -> None:
+        """Raises `LimitExceeded` where it may not send so much more."""
+        self.budget.check("bytes_out", size)
+        self.budget.charge("bytes_out", size)
 
     def check_size(self, what: str, size: int) -> None:
         most = self.limits.message_bytes
@@ -200,6 +214,8 @@ class Guest:
         return self.suspend(future.result)
 
     def usage(self) -> InstanceUsage:
+        self.session.charge_pages()
+        self._charge_calls()
         used = self.session.usage()
         wall_ms = (time.monotonic() - self._began) * 1000
         return InstanceUsage(
@@ -219,7 +235,19 @@ class Guest:
             pages_left=used.pages_left,
             calls_left=self.futures.left,
             children_left=self.children.left(),
+            page_seconds_left=self._left("page_seconds"),
+            tokens_left=self._whole("tokens"),
+            compute_ms_left=self._left("compute_ms"),
+            host_calls_left=self._whole("host_calls"),
+            bytes_out_left=self._whole("bytes_out"),
         )
+
+    def _left(self, name: str) -> float | None:
+        return self.budget.left(name)
+
+    def _whole(self, name: str) -> int | None:
+        left = self.budget.left(name)
+        return None if left is None else int(left)
 
     def lend(self, pages: int, calls: int) -> None:
         """To a child; negative numbers give back."""
@@ -268,7 +296,9 @@ class Guest:
             callback()
 
     def spent(self, seconds: float) -> None:
-        """Counts processor time against the budget, and those of its ancestors."""
+        """Counts processor time and host calls against the budget, and those of its ancestors."""
+        if self._charge_calls():
+            self.check_budget("host_calls")
         self._charge(seconds)
         parent = self.parent
         while parent is not None:
@@ -276,6 +306,17 @@ class Guest:
             if parent.doomed is not None:
                 self._enqueue(parent)
             parent = parent.parent
+
+    def _charge_calls(self) -> bool:
+        count, self._charged_calls = self.host_calls - self._charged_calls, self.host_calls
+        return self.budget.charge_calls(count)
+
+    def check_budget(self, name: str) -> None:
+        """Ends the program where nothing is left."""
+        try:
+            self.budget.check(name)
+        except LimitExceeded as error:
+            self.doom(error)
 
     def _charge(self, seconds: float) -> None:
         self.cpu_seconds += seconds

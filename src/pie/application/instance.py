@@ -12,7 +12,7 @@ from pie.application.mailbox import Outbox
 from pie.application.timeline import make_timeline
 from pie.application.usage import InstanceUsage
 from pie.control.trace import Trace
-from pie.core.errors import Cancelled, InternalError, NotFound, PieError, WrongState
+from pie.core.errors import Cancelled, InternalError, LimitExceeded, NotFound, PieError, WrongState
 from pie.core.events import Event, Failed, Finished, Started
 from pie.core.ids import InstanceId
 
@@ -27,9 +27,12 @@ class Instance:
         loop: asyncio.AbstractEventLoop,
         ended: "Callable[[Instance, Finished | Failed], None]",
         tenant: str = "default",
+        spawned: bool = False,
     ) -> None:
         self.id = id
         self.tenant = tenant
+        self.spawned = spawned
+        """By another program."""
         self.program = program
         """Its name, for people."""
         self.state: State = "waiting"
@@ -113,6 +116,16 @@ class Instance:
         self.started_at = time.time()
         if self._guest is not None:
             self._guest.begin()
+
+    def charge_pages(self) -> None:
+        """Page-seconds until now. Ends the program where none are left."""
+        guest = self._guest
+        if guest is not None:
+            guest.session.charge_pages()
+            try:
+                guest.budget.check("page_seconds")
+            except LimitExceeded as error:
+                self.abort(error)
 
     def runs(self) -> None:
         if self.state == "starting":

@@ -27,3 +27,9 @@ class InstanceUsage:
     pages_left: int
     calls_left: int
     children_left: int
+    page_seconds_left: float | None
+    """Of this and the following None: as much as you like. A tenant's quota counts, too."""
+    tokens_left: int | None
+    compute_ms_left: float | None
+    host_calls_left: int | None
+    bytes_out_left: int | None

@@ -1,8 +1,10 @@
 """What one program has asked for and used."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pie.control.budget import Budget, most_of
 from pie.control.trace import Trace
+from pie.core.programs import Limits
 
 
 @dataclass(slots=True)
@@ -15,6 +17,10 @@ class Account:
     """Input tokens that went through a model."""
     compute_ms: float = 0.0
     """Its share of the time of the passes it had a part in."""
+    budget: Budget = field(default_factory=lambda: Budget("this program", most_of(Limits()), ""))
+    """What it, and all above it, may use up."""
+    over: bool = False
+    """Something of that may be used up: look before more is queued."""
     trace: Trace | None = None
     """Where its part in passes is noted."""
 

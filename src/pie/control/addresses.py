@@ -43,17 +43,43 @@ class Meter:
 
 
 class Allowance:
-    """How many names of a kind one program may have, on all models together."""
+    """How many names of a kind one program may have, on all models together. `above`: its tenant's."""
 
-    __slots__ = ("most", "used")
+    __slots__ = ("above", "most", "remedy", "used", "whose")
 
-    def __init__(self, most: int) -> None:
+    def __init__(
+        self,
+        most: float,
+        whose: str = "this program was launched with",
+        remedy: str = "free some first",
+        above: "Allowance | None" = None,
+    ) -> None:
         self.most = most
+        self.whose = whose
+        self.remedy = remedy
+        self.above = above
         self.used = 0
 
     @property
     def left(self) -> int:
-        return max(0, self.most - self.used)
+        mine = int(max(0, min(self.most, _LARGEST_ID) - self.used))
+        return mine if self.above is None else min(mine, self.above.left)
+
+    def use(self, count: int) -> None:
+        """Gives back where `count` is below 0."""
+        self.used += count
+        if self.above is not None:
+            self.above.use(count)
+
+    def check(self, count: int, noun: str) -> None:
+        """Raises `LimitExceeded` where so many more would be too many."""
+        if count > self.most - self.used:
+            raise LimitExceeded(
+                f"{count} more {noun}s would be more than the {self.most:.10g} that {self.whose} ({noun}s); "
+                f"{self.used} are used: {self.remedy}"
+            )
+        if self.above is not None:
+            self.above.check(count, noun)
 
 
 class NameTable(Generic[V, P]):
@@ -77,7 +103,7 @@ class NameTable(Generic[V, P]):
         self.check_new(names)
         added: dict[V, Lease[V, P]] = {name: Lease(self.noun, name) for name in names}
         self.leases.update(added)
-        self._allowance.used += len(names)
+        self._allowance.use(len(names))
         return list(added.values())
 
     def check_new(self, names: Sequence[V]) -> None:
@@ -97,15 +123,11 @@ class NameTable(Generic[V, P]):
             raise InvalidArgument(f"{self.noun} numbers lie between 0 and {_LARGEST_ID}")
 
     def check_allowance(self, count: int) -> None:
-        if count > self._allowance.left:
-            raise LimitExceeded(
-                f"{count} more {self.noun}s would be more than the {self._allowance.most} that this "
-                f"program was launched with ({self.noun}s): free some first"
-            )
+        self._allowance.check(count, self.noun)
 
     def count_nameless(self, count: int) -> None:
         """So many more are held without a name (fewer, if below 0)."""
-        self._allowance.used += count
+        self._allowance.use(count)
 
     def check_distinct(self, names: Sequence[V]) -> None:
         if len(names) > 1 and len(set(names)) != len(names):
@@ -127,7 +149,7 @@ class NameTable(Generic[V, P]):
         self.leaving.update(dict.fromkeys(found))
         for name in names:
             del self.leases[name]
-        self._allowance.used -= len(names)
+        self._allowance.use(-len(names))
         self._freed.extend(names)
         return found
 
@@ -142,7 +164,7 @@ class NameTable(Generic[V, P]):
         return [*self.leases.values(), *self.leaving]
 
     def forget(self) -> None:
-        self._allowance.used -= len(self.leases)
+        self._allowance.use(-len(self.leases))
         self.leases.clear()
         self.leaving.clear()
 

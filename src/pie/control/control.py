@@ -1,11 +1,13 @@
 """The control layer's face: models come in, sessions go out, passes flow."""
 
 from collections.abc import Callable
+from typing import Any
 
 from pie.control.lane import Lane
 from pie.control.session import Session
 from pie.control.settings import ControlSettings
 from pie.control.statistics import ControlStatistics
+from pie.control.tenants import Tenants
 from pie.core.clock import Clock
 from pie.core.driver import Driver
 from pie.core.errors import NotFound, WrongState
@@ -27,6 +29,7 @@ class Control:
         """How many programs could run at this moment; set by the application layer."""
         self._settings = settings
         self._clock = clock
+        self.tenants = Tenants(settings.quotas, settings.quota_seconds, clock)
         self._lanes: dict[str, Lane] = {}
         self._sessions: dict[InstanceId, Session] = {}
 
@@ -35,7 +38,7 @@ class Control:
         if info.name in self._lanes:
             raise WrongState(f"model {info.name} is served already")
         self._lanes[info.name] = Lane(
-            info, driver, tokenizer, self._settings, self._clock, lambda: self.guests_runnable()
+            info, driver, tokenizer, self._settings, self._clock, self.runnable
         )
 
     def models(self) -> tuple[ModelInfo, ...]:
@@ -48,14 +51,32 @@ class Control:
     def tokenizer(self, model: str) -> Tokenizer:
         return self._lane(model).tokenizer
 
-    def open(self, instance: InstanceId, limits: Limits, tenant: str = "default") -> Session:
-        """`tenant`: whose exported pages it sees. Raises `WrongState` while a session of the same name is
-        open."""
+    def open(
+        self, instance: InstanceId, limits: Limits, tenant: str = "default", parent: Session | None = None
+    ) -> Session:
+        """`tenant`: whose exported pages it sees, and who pays. `parent`: who pays, too. Raises `WrongState`
+        while a session of the same name is open."""
         if instance in self._sessions:
             raise WrongState(f"instance {instance} is open already")
-        session = Session(instance, limits, self._settings, self._clock, self._lane, self._forget, tenant)
+        session = self.make_session(
+            instance, limits, self._settings, self._clock, self._lane, self._forget,
+            self.tenants.of(tenant), parent,
+        )
         self._sessions[instance] = session
         return session
+
+    def make_session(self, *about: Any) -> Session:
+        """For `open`; a control layer that is recorded has sessions that are."""
+        return Session(*about)
+
+    def runnable(self) -> int:
+        """How many programs could run; asked for by policies."""
+        return self.guests_runnable()
+
+    @property
+    def at_rest(self) -> bool:
+        """`pump` would do nothing."""
+        return all(lane.planner.at_rest for lane in self._lanes.values())
 
     def adopt(self, settings: ControlSettings) -> None:
         """How passes are planned from now on; what sessions may take stays as it was."""

@@ -8,13 +8,15 @@ from pie.control.outcomes import Outcome, StepOutcome
 from pie.control.planner import Planner
 from pie.control.queue import CommandQueue
 from pie.control.shapes import fits
-from pie.control.ticket import Ticket
+from pie.control.ticket import Entry, Ticket
 from pie.control.trace import note_pass
 from pie.control.traffic import Traffic
 from pie.control.work import DecodeWork
 from pie.core.commands import Dist
-from pie.core.errors import InternalError, PieError
+from pie.core.errors import InternalError, LimitExceeded, PieError
 from pie.core.passes import PassResult
+
+IN_PASSES = ("tokens", "compute_ms")
 
 
 class Dispatcher:
@@ -37,7 +39,7 @@ class Dispatcher:
         if not (fits(ticket.work, result) and are_known(ticket.fallible, result)):
             self.fail(InternalError(f"the driver's answer to pass {result.number} has the wrong shape"), now)
             return
-        self._charge(ticket, result.seconds)
+        over = self._charge(ticket, result.seconds)
         if result.fault_rows:
             self._refuse_rows(ticket, result, now)
         self._take_samples(ticket, result)
@@ -45,6 +47,8 @@ class Dispatcher:
         in_flight.popleft()
         self._planner.returned(ticket, result.seconds, now)
         self.traffic.count(ticket, result.seconds)
+        for entry in over:
+            self._stop(entry, now)
 
     def fail(self, error: PieError, now: float) -> None:
         """Fails every pass in flight: those sent after the failed one may have read what it left behind.
@@ -137,8 +141,20 @@ class Dispatcher:
             else:
                 outcomes.append(Outcome(queue, completion, read(result), None))
 
-    def _charge(self, ticket: Ticket, seconds: float) -> None:
-        """Each program's share of the pass, by its input tokens and distributions."""
+    def _stop(self, entry: Entry, now: float) -> None:
+        """Its program, or its tenant, has used up what it may."""
+        queue = entry.queue
+        queue.account.over = True
+        try:
+            queue.account.budget.check_all(IN_PASSES)
+        except LimitExceeded as error:
+            if entry.epoch == queue.epoch and not queue.closed:
+                self._planner.poison(queue, error, now)
+
+    def _charge(self, ticket: Ticket, seconds: float) -> list[Entry]:
+        """Each program's share of the pass, by its input tokens and distributions. Those that have used up
+        what they may."""
+        over = []
         weights = [entry.cost for entry in ticket.entries]
         unit = 1000.0 * seconds / max(1, sum(weights))
         for entry, weight in zip(ticket.entries, weights, strict=True):
@@ -147,6 +163,9 @@ class Dispatcher:
             account.numbers -= entry.size
             account.tokens += entry.tokens
             account.compute_ms += weight * unit
+            if account.budget.charge_pass(entry.tokens, weight * unit):
+                over.append(entry)
+        return over
 
     def _settle(self, ticket: Ticket) -> None:
         for entry in ticket.entries:

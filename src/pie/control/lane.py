@@ -97,6 +97,7 @@ class Lane:
 
     def close_space(self, space: AddressSpace) -> None:
         self.exports.of(space.tenant).close_space(space)
+        self.planner.pressure.notices.close(space)
         self.memory.close_space(space, self._clock.now())
         self.memory.settle()
 
@@ -126,6 +127,7 @@ class Lane:
             passes_in_flight=len(self.planner.in_flight),
             suspended=len(self.planner.pressure.asleep) + len(self.planner.pressure.starved),
             suspensions=self.planner.pressure.suspensions,
+            notices=self.planner.pressure.notices.told,
             passes=traffic.passes,
             failed_passes=traffic.failed_passes,
             tokens=traffic.tokens,

@@ -13,6 +13,7 @@ from pie.control.desk import Desk, Turn
 from pie.control.errands import ERRANDS
 from pie.control.memory import Memory
 from pie.control.mistakes import mistake
+from pie.control.notices import Notices
 from pie.control.outcomes import AnyOutcome, Outcome
 from pie.control.pace import Comebacks, Pace
 from pie.control.placing import PLACERS
@@ -37,7 +38,9 @@ class Planner:
         self.outcomes: deque[AnyOutcome] = deque()
         self.waiting: dict[CommandQueue, None] = {}
         """Queues whose first command is for the driver; who waits longest comes first."""
-        self.pressure = Pressure(memory, settings, self.in_flight, self._put_to_sleep)
+        self.pressure = Pressure(
+            memory, settings, self.in_flight, self._put_to_sleep, Notices(settings, self.outcomes)
+        )
         self.pace = Pace()
         self._comebacks = Comebacks()
         self._errands: list[CommandQueue] = []

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pie.control.addresses import AddressSpace
 from pie.control.memory import Memory
+from pie.control.notices import Notices
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.ticket import Ticket
@@ -33,6 +34,7 @@ class Pressure:
         settings: ControlSettings,
         in_flight: Iterable[Ticket],
         put_to_sleep: Callable[[CommandQueue], None],
+        notices: Notices,
     ) -> None:
         """`put_to_sleep` is told of every queue of a program that is suspended."""
         self.asleep: dict[CommandQueue, float] = {}
@@ -45,6 +47,7 @@ class Pressure:
         self._settings = settings
         self._in_flight = in_flight
         self._put_to_sleep = put_to_sleep
+        self.notices = notices
         self._retrying: dict[CommandQueue, float] = {}
         """Starved ones that try again, and since when they have waited."""
         self.last_pass = 0.0
@@ -62,19 +65,21 @@ class Pressure:
         try:
             return memory.lacks_pages(count, batch.now)
         except OutOfResources:
-            if not memory.host.total or count > memory.pages.total:
+            if count > memory.pages.total or not (memory.host.total or self.notices.any):
                 raise
             if not self._make_room(batch, queue.space, count):
                 self._starve(batch, queue)
             return True
 
     def _make_room(self, batch: "Batch", space: AddressSpace, count: int) -> bool:
-        """Suspends programs until so many pages are obtainable."""
-        memory = self._memory
+        """Suspends programs until so many pages are obtainable. Those that want to be told first, are."""
+        memory, now = self._memory, batch.now
+        self.notices.tell(count - memory.obtainable_pages, space, now)
         for victim in self._victims(batch, space):
             if memory.obtainable_pages >= count or not memory.host.free:
                 break
-            self._suspend(batch, victim)
+            if not self.notices.spares(victim, now):
+                self._suspend(batch, victim)
         return memory.obtainable_pages >= count
 
     def _victims(self, batch: "Batch", space: AddressSpace) -> list[AddressSpace]:
@@ -117,7 +122,8 @@ class Pressure:
             other.queues and other.pages.held.held and not other.suspended and other is not queue.space
             for other in memory.spaces
         )
-        if not (helpful and memory.host.free) or self._too_long(since, now):
+        hope = memory.host.free or self.notices.pending(now)
+        if not (helpful and hope) or self._too_long(since, now):
             raise self.too_little()
         self.starved[queue] = since
         self._free = len(memory.pages.free)

@@ -64,7 +64,7 @@ class Session:
         self.trace = Trace(instance, clock.now, most) if most else None
         """What the program did, for its timeline."""
         above = tenant.budget if parent is None else parent.budget
-        self.budget = Budget("this program", most_of(limits), REMEDY, above)
+        self.budget: Budget = Budget("this program", most_of(limits), REMEDY, above)
         self._account = Account(budget=self.budget, trace=self.trace)
         self._page_seconds = 0.0
         """That have been charged."""
@@ -106,11 +106,11 @@ class Session:
             found, lane = self._queues[queue]
         except KeyError:
             raise _no_queue(queue) from None
-        if found.error is not None or (lane.down and not isinstance(command, GivingBack)):
-            raise _refusal(found, lane)
         account = self._account
         if account.over and not isinstance(command, GivingBack):
             self._check_budget()
+        if found.error is not None or (lane.down and not isinstance(command, GivingBack)):
+            raise _refusal(found, lane)
         if account.commands >= self._limit or account.numbers > self._settings.max_queued_numbers:
             raise self._too_much()
         work = lane.checks.check(found.space, command, completion)
@@ -140,6 +140,17 @@ class Session:
         if found.error is not None or lane.down:
             raise _refusal(found, lane)
         return answer_hint(found.space, self._settings, hint, pages, ttl_ms, self._clock.now())
+
+    def on_pressure(self, queue: QueueId, completion: Completion) -> None:
+        """Resolved with a number of pages when those of the queue's model run short and others need so many
+        more; the program has some, then, and a moment to give them back before it is suspended."""
+        found, lane = self._find(queue)
+        lane.planner.pressure.notices.listen(found, completion)
+
+    def ignore_pressure(self, queue: QueueId, completion: Completion) -> None:
+        """It need not be told any more."""
+        found, lane = self._find(queue)
+        lane.planner.pressure.notices.ignore(found.space, completion)
 
     def stop(self, queue: QueueId, listener: Listener) -> None:
         """Ends a run of decoding early; what is in flight of it is not told."""

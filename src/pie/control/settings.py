@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from pie.core.programs import Quota
+
 Policy = Literal["adaptive", "t-only", "k-only", "eager"]
 
 
@@ -37,8 +39,17 @@ class ControlSettings:
     weights: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """Of tenants, where they compete for passes; 1 for those that are not named."""
 
+    quotas: Mapping[str, Quota] = field(default_factory=lambda: MappingProxyType({}))
+    """Of tenants; those that are not named may use what there is."""
+    quota_seconds: float = 3600.0
+    """The period after which what a tenant has used up is forgotten."""
+
     idle_ms: float = 50.0
     """A program that has asked for nothing for so long may be suspended for any other, when pages run out."""
+    notice_ms: float = 100.0
+    """A program that is told that pages run short has so long to give some back before it is suspended ..."""
+    notice_again_ms: float = 1000.0
+    """... and is told again after so long at the earliest."""
     starve_seconds: float = 60.0
     """How long a command waits for pages while nobody else gets on either; then it fails."""
 

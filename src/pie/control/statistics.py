@@ -26,6 +26,8 @@ class ModelStatistics:
     """Queues of suspended programs that wait for their pages, or for pages at all."""
     suspensions: int
     """How often a program was suspended since the start."""
+    notices: int
+    """How often one was told that pages run short."""
     passes: int
     failed_passes: int
     tokens: int

@@ -1,5 +1,6 @@
 """What can be launched, and with what limits."""
 
+import math
 from dataclasses import dataclass, field
 
 
@@ -50,8 +51,32 @@ class Limits:
     """Key-value pages held at once, on all models together."""
     children: int = 16
     """Programs that it has spawned and that are still alive; theirs count too."""
+    tokens: float = math.inf
+    """Input tokens through models; of this and the following, those of programs that it spawns count too."""
+    compute_ms: float = math.inf
+    """Of the devices' time."""
+    page_seconds: float = math.inf
+    host_calls: float = math.inf
+    bytes_out: float = math.inf
+    """Messages and HTTP requests."""
     hosts: tuple[str, ...] | None = None
     """Hosts it may talk to, out of those that the operator allows; None: all of those."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What all programs of a tenant may use together: at a time, or (the second half) in each period."""
+
+    programs: float = math.inf
+    children: float = math.inf
+    """Programs that others have spawned."""
+    pages: float = math.inf
+
+    tokens: float = math.inf
+    compute_ms: float = math.inf
+    page_seconds: float = math.inf
+    host_calls: float = math.inf
+    bytes_out: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from inferlet.host import Host, bind
 from inferlet.memory import memory
 from inferlet.messaging import get_arg, log, receive, receive_blob, send, send_blob
 from inferlet.model import Model
+from inferlet.pressure import on_pressure
 from inferlet.sampling import Sampler, greedy, min_p, temperature, top_k, top_p
 from inferlet.spawning import myself, spawn
 from inferlet.speculation import PromptLookup
@@ -33,7 +34,7 @@ from inferlet.topics import topic
 __all__ = [
     "Chat", "ChatTemplate", "Context", "Decoder", "Dist", "Embedding", "Future", "Grammar", "Host",
     "InferletError", "Model", "PromptLookup", "Reply", "Sampler", "StopString", "StopToken", "StopWhen",
-    "Tool", "ToolCall", "bind", "get_arg", "greedy", "http", "log", "memory", "min_p", "myself", "raw",
-    "receive", "receive_blob", "send", "send_blob", "spawn", "store", "temperature", "tool", "top_k",
-    "top_p", "topic",
+    "Tool", "ToolCall", "bind", "get_arg", "greedy", "http", "log", "memory", "min_p", "myself",
+    "on_pressure", "raw", "receive", "receive_blob", "send", "send_blob", "spawn", "store",
+    "temperature", "tool", "top_k", "top_p", "topic",
 ]

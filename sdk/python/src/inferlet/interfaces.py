@@ -51,6 +51,12 @@ class UsageRecord(Protocol):
     pages_left: int
     calls_left: int
     children_left: int
+    page_seconds_left: float | None
+    """None, here and below: as much as you like."""
+    tokens_left: int | None
+    compute_ms_left: float | None
+    host_calls_left: int | None
+    bytes_out_left: int | None
 
 
 class ExportedRecord(Protocol):
@@ -114,6 +120,8 @@ class AllocateHost(Protocol):
     def retain_kvpage(self, queue: int, pages: list[int], ttl_ms: int, /) -> Any: ...
     def demote_kvpage(self, queue: int, pages: list[int], /) -> Any: ...
     def prefetch_kvpage(self, queue: int, pages: list[int], /) -> Any: ...
+    def on_pressure(self, queue: int, /) -> int: ...
+    def take_pressure(self, future: int, /) -> int: ...
 
 
 class ForwardHost(Protocol):

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from pie.application.futures import Future
 from pie.application.guest import Guest
+from pie.application.hostcall import suspends
 from pie.control.hints import HintAnswer
 from pie.core.commands import (
     AllocEmbs,
@@ -16,6 +18,7 @@ from pie.core.commands import (
     ImportPages,
     Span,
 )
+from pie.core.errors import InvalidArgument
 from pie.core.ids import QueueId, VirtualEmb, VirtualPage
 
 Lifetime = tuple[str, float | None]
@@ -98,8 +101,29 @@ def prefetch_kvpage(guest: Guest, queue: QueueId, pages: Sequence[VirtualPage]) 
     return guest.session.hint(queue, "prefetch", pages)
 
 
+def on_pressure(guest: Guest, queue: QueueId) -> int:
+    guest.futures.check_room()
+    future = Future(on_drop=lambda dropped: guest.session.ignore_pressure(queue, dropped))
+    guest.session.on_pressure(queue, future)
+    return guest.futures.add(future)
+
+
+@suspends
+def take_pressure(guest: Guest, future: int) -> object:
+    found = guest.futures.get(future)
+
+    def finish() -> int:
+        value = found.result()
+        if not isinstance(value, int):
+            raise InvalidArgument(f"future {future} has no number of pages: it is not of on_pressure")
+        guest.futures.drop((future,))
+        return value
+
+    return guest.wait_for(found, finish)
+
+
 FUNCTIONS = (
     kvpage_size, alloc_kvpage, dealloc_kvpage, alloc_emb, dealloc_emb, copy_kvpage, fork_kvpage,
     export_kvpage, import_kvpage, unexport_kvpage, exported_kvpages, find_kvpages, retain_kvpage,
-    demote_kvpage, prefetch_kvpage,
+    demote_kvpage, prefetch_kvpage, on_pressure, take_pressure,
 )

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from inferlet.checks import U64_MAX, number, text, unsigned, unsigned_list
+from inferlet.futures import Future, Reading
 from inferlet.host import bound
 from inferlet.interfaces import ExportedRecord
 from inferlet.raw.calls import call
@@ -131,6 +132,13 @@ def prefetch_kvpage(queue: int, pages: Iterable[int]) -> HintAnswer:
     return _answer(
         call(bound.host.allocate.prefetch_kvpage, unsigned("queue", queue), unsigned_list("pages", pages))
     )
+
+
+def on_pressure(queue: int) -> Future[int]:
+    """The number of pages that others need, once the pages of the queue's model run short while this program
+    has some. It has a moment to give pages back, then it may be suspended. Each call tells once."""
+    future = call(bound.host.allocate.on_pressure, unsigned("queue", queue))
+    return Reading(future, bound.host.allocate.take_pressure)
 
 
 def _answer(value: Any) -> HintAnswer:

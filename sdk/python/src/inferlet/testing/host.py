@@ -107,6 +107,11 @@ class FakeHost(Host, AbstractContextManager["FakeHost"]):
         return self._runtime.logs
 
     @property
+    def shortages(self) -> deque[int]:
+        """Put in numbers of pages that others need: whoever awaits `on_pressure` is told."""
+        return self._memory.shortages
+
+    @property
     def pages(self) -> set[int]:
         """Pages that are allocated."""
         return set(self._device.pages)

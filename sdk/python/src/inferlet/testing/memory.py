@@ -1,5 +1,6 @@
 """Pages and embeddings of the fake, and pages that are published."""
 
+from collections import deque
 from typing import Any
 
 from inferlet.testing.pages import Emb, ErrorKind, HostError, Named, Page, invalid
@@ -20,6 +21,8 @@ class FakeMemory:
     def __init__(self, runtime: FakeRuntime, tenant: Tenant) -> None:
         self.pages: Named[Page] = Named("page")
         self.embs: Named[Emb] = Named("emb")
+        self.shortages: deque[int] = deque()
+        """Pages that others need: whoever asks is told, one after the other."""
         self._imported: set[int] = set()
         self._runtime = runtime
         self._tenant = tenant
@@ -115,6 +118,14 @@ class FakeMemory:
 
     def prefetch_kvpage(self, queue: int, pages: list[int]) -> HintAnswer:
         return self._hint("prefetch_kvpage", queue, pages)
+
+    def on_pressure(self, queue: int) -> int:
+        self._runtime.model_of(queue)
+        return self._runtime.listen(self.shortages)
+
+    def take_pressure(self, future: int) -> int:
+        self._runtime.take(future)
+        return self.shortages.popleft()
 
     def _hint(self, name: str, queue: int, pages: list[int]) -> HintAnswer:
         """The fake has one tier: what is there stays there, and cannot go anywhere else."""

@@ -1,5 +1,6 @@
 """Messages, logs, models and queues of the fake."""
 
+from collections import deque
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any, NamedTuple
@@ -53,6 +54,11 @@ class Usage(NamedTuple):
     pages_left: int = 4096
     calls_left: int = 4096
     children_left: int = 16
+    page_seconds_left: float | None = None
+    tokens_left: int | None = None
+    compute_ms_left: float | None = None
+    host_calls_left: int | None = None
+    bytes_out_left: int | None = None
 
 
 class TokenRun:
@@ -166,6 +172,10 @@ class FakeRuntime:
     def later(self, value: Any) -> int:
         """A future of a value that no queue is asked for."""
         return self._futures.add(Pending(self._futures.milliseconds + PASS_MS, value))
+
+    def listen(self, box: deque[Any]) -> int:
+        """A future of what will be put into a box."""
+        return self._futures.add(Pending(None, box=box))
 
     def take(self, future: int) -> Any:
         """The value of a future, which is waited for and forgotten."""
