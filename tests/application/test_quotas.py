@@ -134,3 +134,34 @@ async def test_a_tenant_has_so_many_programs_and_so_many_spawned_ones_at_a_time(
     assert isinstance(ended, Failed)
     assert "tenant x has 0 spawned programs alive of the 0" in ended.message
     await application.close(grace_seconds=0)
+
+
+async def test_operators_see_what_tenants_have_use_and_may_and_tenants_see_their_own() -> None:
+    control = Control(ControlSettings(quotas={"x": Quota(bytes_out=500, pages=9)}), LoopClock())
+    admission = AdmissionSettings(places=1, queue=0)
+    application = make_application(control, shared_home(), admission=admission)
+    await application.start()
+    running = application.launch(Launch(Source(HOLD), tenant="x"))
+    with pytest.raises(Overloaded):
+        application.launch(Launch(Source(HOLD), tenant="y"))
+    running.cancel()
+    await application.launch(Launch(Source(SEND), tenant="x")).wait()
+
+    def figures(tenant: str) -> dict[tuple[str, ...], float]:
+        found = application.measures(tenant)
+        return {
+            (one.name, *(value for _, value in labels)): figure
+            for one in found for labels, figure in one.values
+        }  # fmt: skip
+
+    seen = figures("default")
+    assert seen["admission_rejected_total", "no_place"] == 1
+    assert seen["instances_finished_total", "cancelled"] == 1
+    assert seen["tenant_used_total", "x", "bytes_out"] == 500
+    assert seen["tenant_used_in_period", "x", "bytes_out"] == 500
+    assert seen["tenant_quota", "x", "pages"] == 9
+    assert seen["tenant_held", "x", "programs"] == 0
+    assert ("tenant_quota", "x", "tokens") not in seen
+    assert figures("x") == {key: value for key, value in seen.items() if "y" not in key}
+    assert not [key for key in figures("y") if "x" in key]
+    await application.close(grace_seconds=0)

@@ -54,3 +54,14 @@ async def test_the_version_and_the_models_are_told(http: httpx.AsyncClient) -> N
     assert (await http.get("/version")).json()["name"] == "pie"
     model = (await http.get("/v1/models")).json()["data"][0]
     assert (model["id"], model["object"], model["page_size"]) == ("scripted", "model", 16)
+
+
+async def test_metrics_are_in_the_text_format_of_prometheus(http: httpx.AsyncClient) -> None:
+    await http.post("/v1/instances", json={"program": "forever"})
+    answer = await http.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert answer.text == (
+        "# HELP pie_instances Programs\n"
+        "# TYPE pie_instances gauge\n"
+        'pie_instances{tenant="default",odd="a\\"b\\\\c"} 1\n'
+    )

@@ -15,6 +15,7 @@ from pie.application.grammars import open_grammars
 from pie.application.guest import Guest
 from pie.application.instance import Instance
 from pie.application.linker import Contract
+from pie.application.measures import Measure, of_models, of_programs, of_tenants
 from pie.application.overview import Overview, make_row
 from pie.application.programs import Launchable, check_arguments, least, resolve, size_of
 from pie.application.runtime import Runtime
@@ -33,6 +34,7 @@ from pie.core.programs import Launch, Limits
 from pie.core.progress import NoProgress, Progress
 
 WATCH_SECONDS = 1.0
+DEFAULT_TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,17 @@ class Application:
         computes = self._parts().runtime.computes
         rows = [row for row in (make_row(each, computes) for each in alive) if row is not None]
         return Overview(time.time(), self.statistics(), self._control.statistics().models, rows)
+
+    def measures(self, tenant: str) -> list[Measure]:
+        """For operators. The tenant "default" sees what all tenants use, others what they use themselves."""
+        for each in list(self._alive.values()):
+            each.charge_pages()
+        known = self._control.tenants.known.values()
+        shown = [each for each in known if tenant in (DEFAULT_TENANT, each.name)]
+        models = self._control.statistics().models
+        return [
+            *of_programs(self.statistics()), *of_models(models), *of_tenants(shown, self._admission)
+        ]
 
     def contract(self) -> Contract:
         """Our interfaces as the runner guest declares them: what components may import."""

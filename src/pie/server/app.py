@@ -12,6 +12,7 @@ from pie.server.errors import on_bug, on_http_exception, on_pie_error
 from pie.server.gate import Gate
 from pie.server.health import Health
 from pie.server.instances import Instances
+from pie.server.metrics import Metrics
 from pie.server.models import Models
 from pie.server.programs import Programs
 from pie.server.request_id import RequestId
@@ -29,6 +30,7 @@ def make_app(service: Service) -> Starlette:
         Route("/readyz", health.ready),
         Route("/health", health.ready),
         Route("/version", health.version),
+        Route("/metrics", Metrics(service).show),
         Route("/v1/models", models.list),
         Route("/v1/statistics", Statistics(service).show),
         Route("/v1/programs", programs.list),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from pie.application.measures import Measure
 from pie.core.errors import NotFound, PieError, Unavailable, WrongState
 from pie.core.events import Blob, Event, Failed, Finished, Log, Message, Started
 from pie.core.ids import InstanceId
@@ -149,6 +150,11 @@ class ScriptedApplication:
 
     def instances(self, tenant: str | None = None) -> list[ScriptedInstance]:
         return [each for each in self._instances.values() if tenant in (None, each.launch.tenant)]
+
+    def measures(self, tenant: str) -> list[Measure]:
+        """One figure, with a label that must be escaped."""
+        values = [((("tenant", tenant), ("odd", 'a"b\\c')), float(self.running()))]
+        return [Measure("instances", "gauge", "Programs", [*values])]
 
     def standard(self) -> list[str]:
         return sorted(self.scripts)
