@@ -12,7 +12,6 @@ import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal
 
 from pie.core.errors import LimitExceeded, Overloaded
@@ -40,9 +39,9 @@ class AdmissionSettings:
     """Their programs' texts and arguments together."""
     share: float = 1.0
     """Of the places, and of the queue, that one tenant may have."""
-    shares: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    shares: Mapping[str, float] = field(default_factory=dict)
     """The same for tenants of which the operator has said more."""
-    quotas: Mapping[str, Quota] = field(default_factory=lambda: MappingProxyType({}))
+    quotas: Mapping[str, Quota] = field(default_factory=dict)
     """Of tenants: how many programs, and how many spawned ones among them, may be alive."""
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal
 
 from pie.core.programs import Quota
@@ -36,10 +35,10 @@ class ControlSettings:
     """Distributions of one pass."""
     patience: int = 16
     """Passes after which a queue that was left out goes before higher priorities."""
-    weights: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    weights: Mapping[str, float] = field(default_factory=dict)
     """Of tenants, where they compete for passes; 1 for those that are not named."""
 
-    quotas: Mapping[str, Quota] = field(default_factory=lambda: MappingProxyType({}))
+    quotas: Mapping[str, Quota] = field(default_factory=dict)
     """Of tenants; those that are not named may use what there is."""
     quota_seconds: float = 3600.0
     """The period after which what a tenant has used up is forgotten."""
