@@ -144,7 +144,7 @@ def store_settings(settings: Settings) -> StoreSettings:
 
 def admission_settings(settings: Settings) -> AdmissionSettings:
     """Where there is one tenant, everything is its own."""
-    tenants = {DEFAULT_TENANT, *settings.api_keys.values()} if settings.api_keys else {DEFAULT_TENANT}
+    tenants = {*settings.api_keys.values(), *([DEFAULT_TENANT] if settings.api_key else [])}
     share = settings.tenant_share if len(tenants) > 1 else 1.0
     shares = {name: each.share for name, each in settings.tenants.items() if each.share is not None}
     return AdmissionSettings(
