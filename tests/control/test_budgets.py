@@ -81,7 +81,8 @@ def test_a_tenants_tokens_are_those_of_all_its_programs_and_come_back_with_the_n
     world.run()
     assert "tenant x has used" in str(world.recorder.error("first"))
     tenant = world.control.tenants.of("x")
-    assert "wait for the next period of 1000 s" in tenant.exhausted
+    assert "wait for the next period of 1000 s" in str(world.recorder.error("first"))
+    assert tenant.exhausted.startswith("tenant x has used 2")
     assert 0 < tenant.seconds_left <= 1000
     total = tenant.total().tokens
     world.clock.advance(1000.0)

@@ -151,7 +151,11 @@ class Application:
         """None: it has got one. Raises `Overloaded`, and `LimitExceeded` for spawned ones."""
         tenant = self._control.tenants.of(launch.tenant)
         if exhausted := tenant.exhausted:
-            raise self._admission.refuse("quota", exhausted, tenant.name, "", tenant.seconds_left)
+            raise self._admission.refuse(
+                "quota", exhausted, tenant.name,
+                f"when its next period begins, or ask the operator for more (tenants.{tenant.name})",
+                tenant.seconds_left,
+            )
         if parent is not None:
             self._admission.enter_child(launch.tenant)
             return None

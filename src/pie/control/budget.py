@@ -104,12 +104,12 @@ class Budget:
         return None if math.isinf(least) else max(0.0, least)
 
     def describe(self, name: str, amount: float = 0) -> str:
-        used, most = getattr(self.used, name), getattr(self.most, name)
         more = f", and {amount:.10g} more are asked for" if amount else ""
-        return (
-            f"{self.whose} has used {used:.10g} of its {most:.10g} {UNITS[name]} ({name}){more}: "
-            f"{self.remedy}"
-        )
+        return f"{self.figures(name)}{more}: {self.remedy}"
+
+    def figures(self, name: str) -> str:
+        used, most = getattr(self.used, name), getattr(self.most, name)
+        return f"{self.whose} has used {used:.10g} of its {most:.10g} {UNITS[name]} ({name})"
 
     def _lacks(self, name: str, amount: float) -> bool:
         used, most = getattr(self.used, name), getattr(self.most, name)

@@ -45,7 +45,7 @@ class Tenant:
         self.roll()
         used, most = self.budget.used, self.budget.most
         found = (name for name in UNITS if getattr(used, name) >= getattr(most, name))
-        return next(map(self.budget.describe, found), "")
+        return next(map(self.budget.figures, found), "")
 
     def total(self) -> Spending:
         """Since the start."""
