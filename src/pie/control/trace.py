@@ -1,7 +1,7 @@
 """What one program did and waited for, and when: the latest of it, for its timeline.
 
-Times are seconds of the control layer's clock. Happenings are plain tuples, because there are some for each
-token: a kind, its start, its end, and what the kind tells beside.
+Times are seconds of the control layer's clock. A happening is a kind, its start, its end, and what the kind
+tells beside:
 
     ("run", start, end, wait)      it computed; the host call in which it waited then ("" where in none)
     ("call", start, end, name)     a host call that did not wait
@@ -11,7 +11,9 @@ token: a kind, its start, its end, and what the kind tells beside.
     ("tool", start, end, name)     something outside the model that it waited for
     ("suspended", start, end, pages)
 
-What happens for each token has a ring of its own, so that it does not push out what is rare.
+What happens for each token has rings of its own, so that it does not push out what is rare. Those hold the
+fields of happenings one after the other: thousands of tuples that stay would make Python's garbage collector
+look at everything there is every few thousand tokens, which costs more than all the rest.
 """
 
 from collections import deque
@@ -30,6 +32,8 @@ MOST_CHILDREN = 32
 """Spawned programs, the latest ones, whose timelines are kept with that of their parent."""
 CALL_SHARE = 2
 """Passes get a ring of their own, half as long as that of runs and host calls."""
+
+STEP_FIELDS, PASS_FIELDS = 4, 12
 
 Happening = tuple[Any, ...]
 
@@ -58,8 +62,8 @@ class Trace:
         self.suspended_pages = 0
         self.packed = b""
         self._run_began = self.began
-        self._steps: deque[Happening] = deque(maxlen=most)
-        self._passes: deque[Happening] = deque(maxlen=max(1, most // CALL_SHARE))
+        self._steps: deque[Any] = deque(maxlen=most * STEP_FIELDS)
+        self._passes: deque[Any] = deque(maxlen=max(1, most // CALL_SHARE) * PASS_FIELDS)
         self._seldom: deque[Happening] = deque(maxlen=MOST_SELDOM)
         self._tools: dict[int, tuple[str, float]] = {}
         self._written = 0
@@ -73,15 +77,15 @@ class Trace:
     def rests(self) -> None:
         """It waits in a host call, or its slice is used up."""
         self._written += 1
-        self._steps.append(("run", self._run_began, self.now(), self.waiting))
+        self._steps.extend(("run", self._run_began, self.now(), self.waiting))
 
     def call(self, name: str, began: float) -> None:
         self._written += 1
-        self._steps.append(("call", began, self.now(), name))
+        self._steps.extend(("call", began, self.now(), name))
 
     def passed(self, happening: Happening) -> None:
         self._written += 1
-        self._passes.append(happening)
+        self._passes.extend(happening)
 
     # What is rare
 
@@ -117,7 +121,7 @@ class Trace:
         for number in list(self._tools):
             self.end(number)
         self.resume(self.ended)
-        self.packed = msgspec.msgpack.encode([*self._steps, *self._passes, *self._seldom])
+        self.packed = msgspec.msgpack.encode(self._kept())
         self._steps.clear()
         self._passes.clear()
         self._seldom.clear()
@@ -139,11 +143,16 @@ class Trace:
         if self.packed:
             return [tuple(each) for each in msgspec.msgpack.decode(self.packed)]
         now = self.now()
-        found = [*self._steps, *self._passes, *self._seldom]
+        found = self._kept()
         found += [("tool", began, now, name) for name, began in self._tools.values()]
         if self.suspended_at is not None:
             found.append(("suspended", self.suspended_at, now, self.suspended_pages))
         return found
+
+    def _kept(self) -> list[Happening]:
+        steps = zip(*[iter(self._steps)] * STEP_FIELDS, strict=True)
+        passes = zip(*[iter(self._passes)] * PASS_FIELDS, strict=True)
+        return [*steps, *passes, *self._seldom]
 
     def forgotten(self, kept: int) -> int:
         """How many were too old to be kept, where `kept` still are."""
