@@ -1,7 +1,7 @@
 """`pie top`: what a server and its programs do, live.
 
 Rich draws it, which the other verbs need anyway; a framework for terminal applications would be a dependency
-more and start several times slower, for a table that nobody types into (`docs/decisions/0021`).
+more and start several times slower, for a table that nobody types into (`docs/decisions/0023`).
 """
 
 import asyncio
