@@ -12,6 +12,8 @@ MOST_ARGUMENTS = 4096
 MOST_ARGUMENT_BYTES = 8 << 20
 MOST_SOURCE_BYTES = 8 << 20
 MOST_FIRST_LINE = 1 << 20
+NUMBERS = tuple(field.name for field in dataclasses.fields(Limits) if field.name != "hosts")
+"""Limits of which the lower one holds."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,8 +63,7 @@ def size_of(launch: Launch) -> int:
 
 def least(asked: Limits, most: Limits) -> Limits:
     """What was asked for, as far as it is allowed."""
-    names = [field.name for field in dataclasses.fields(Limits) if field.name != "hosts"]
-    lower = {name: min(getattr(asked, name), getattr(most, name)) for name in names}
+    lower = {name: min(getattr(asked, name), getattr(most, name)) for name in NUMBERS}
     return Limits(**lower, hosts=_common(asked.hosts, most.hosts))
 
 
