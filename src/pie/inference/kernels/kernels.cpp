@@ -55,11 +55,13 @@ void pie_attend(
     BlockWork blocks(*view, *heads, *pages);
     const int stride = heads->stride();
     together(threads, 3, nullptr, [&](Member& member) {
-        WholeSpan whole;
+        Whole whole;
         member.share(ATTENTION, rows.spans(), rows.chunk(threads), [&](int i) {
-            rows.attend(i, layer, queries, stride, whole);
+            rows.attend(i, layer, queries, stride, whole.span);
         });
-        member.share(ATTENTION, blocks.tiles(), 1, [&](int i) { blocks.attend(i, layer, queries, out, stride, stride); });
+        member.share(ATTENTION, blocks.tiles(), 1, [&](int i) {
+            blocks.attend(i, layer, queries, out, stride, stride, whole.tile);
+        });
         member.share(REST, view->rows, chunk_of(view->rows, threads), [&](int row) { rows.finish(row, out, stride); });
     });
 }

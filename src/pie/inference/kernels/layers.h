@@ -135,7 +135,7 @@ public:
         reserve(view);
         const size_t kind = (size_t)view.inputs * model_.heads.head_dim;
         together(model_.threads, model_.layers * STAGES, &times, [&](Member& member) {
-            WholeSpan whole;
+            Whole whole;
             for (int index = 0; index < model_.layers; index++) {
                 const Layer& layer = model_.layer[index];
                 const bool narrow = apart && layer.windowed;
@@ -194,7 +194,7 @@ private:
     }
 
     void attend(
-        Member& member, int layer, const View& view, RowWork& rows, BlockWork& blocks, WholeSpan& whole,
+        Member& member, int layer, const View& view, RowWork& rows, BlockWork& blocks, Whole& whole,
         float* hidden, const float* turns
     ) {
         const Layer& weights = model_.layer[layer];
@@ -210,10 +210,10 @@ private:
             turn_and_store(layer, view.places[t], qkv, turns + (size_t)t * heads.head_dim);
         });
         member.share(ATTENTION, rows.spans(), rows.chunk(threads), [&](int i) {
-            rows.attend(i, layer, qkv_.data(), stride, whole);
+            rows.attend(i, layer, qkv_.data(), stride, whole.span);
         });
         member.share(ATTENTION, blocks.tiles(), 1, [&](int i) {
-            blocks.attend(i, layer, qkv_.data(), summed_.data(), stride, padded);
+            blocks.attend(i, layer, qkv_.data(), summed_.data(), stride, padded, whole.tile);
         });
         member.share(REST, inputs, chunk_of(inputs, threads), [&](int t) {
             if (row_of_[t] >= 0) rows.finish(row_of_[t], summed_.data(), padded);

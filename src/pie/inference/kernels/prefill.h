@@ -2,12 +2,10 @@
 // is small matrix products with an online softmax (Milakov and Gimelshein 2018; FlashAttention, Dao et al. 2022).
 #pragma once
 #include "attention.h"
+#include "tiles.h"
 
 namespace pie {
 
-constexpr int TILE_INPUTS = 32;
-constexpr int TILE_SLOTS = 64;
-constexpr int SLOT_VECTORS = TILE_SLOTS / LANES;
 constexpr int ROWS = 6;  // query rows worked on together
 
 struct Tile {
@@ -16,6 +14,19 @@ struct Tile {
     int32_t first;  // input within the block
     int32_t last;
 };
+
+// Which (input, slot) pairs of a tile are seen, [inputs, TILE_SLOTS], and how many.
+inline int read_mask(const Block& block, const Tile& tile, int first, int count, uint8_t* mask) {
+    int seen = 0;
+    for (int i = tile.first; i < tile.last; i++) {
+        const uint8_t* row = block.mask + (size_t)i * block.count + first;
+        uint8_t* to = mask + (i - tile.first) * TILE_SLOTS;
+        std::memcpy(to, row, count);
+        std::memset(to + count, 0, TILE_SLOTS - count);
+        for (int s = 0; s < TILE_SLOTS; s++) seen += to[s];
+    }
+    return seen;
+}
 
 class BlockWork {
 public:
@@ -33,9 +44,13 @@ public:
 
     int tiles() const { return (int)tiles_.size(); }
 
-    void attend(int index, int layer, const float* queries, float* out, int stride, int out_stride) {
+    void attend(
+        int index, int layer, const float* queries, float* out, int stride, int out_stride, WholeTile& whole
+    ) {
         const Tile& tile = tiles_[index];
         const Block& block = view_.block[tile.block];
+        if (has_whole_spans(heads_, pages_.numbers))
+            return attend_whole(tile, block, layer, queries, out, stride, out_stride, whole);
         Scratch s(*this, tile);
         s.read_queries(block, tile, queries, stride);
         for (int first = 0; first < block.count; first += TILE_SLOTS) {
@@ -50,6 +65,27 @@ public:
     }
 
 private:
+    void attend_whole(
+        const Tile& tile, const Block& block, int layer, const float* queries, float* out, int stride, int out_stride,
+        WholeTile& whole
+    ) {
+        const int dim = heads_.head_dim, group = heads_.group(), inputs = tile.last - tile.first;
+        // Row r is head r % group of input r / group.
+        const auto place = [&](int r, int stride) {
+            return (size_t)(block.first + tile.first + r / group) * stride + (size_t)(tile.head * group + r % group) * dim;
+        };
+        uint8_t mask[TILE_INPUTS * TILE_SLOTS];
+        whole.begin(inputs * group, dim, [&](int r) { return queries + place(r, stride); });
+        for (int first = 0; first < block.count; first += TILE_SLOTS) {
+            const int count = std::min(TILE_SLOTS, block.count - first), seen = read_mask(block, tile, first, count, mask);
+            if (!seen) continue;
+            whole.read_cells(pages_.keys(layer), pages_.values(layer), tile.head, block.slots + first, count);
+            const bool all = seen == inputs * TILE_SLOTS;
+            whole.add([&](int r) { return all ? nullptr : mask + r / group * TILE_SLOTS; });
+        }
+        for (int r = 0; r < inputs * group; r++) whole.write(r, out + place(r, out_stride));
+    }
+
     // A tile's numbers, of which a thread needs one set at a time. Query row r is head r % group of input r / group.
     struct Scratch {
         Scratch(const BlockWork& work, const Tile& tile)
@@ -66,17 +102,8 @@ private:
             }
         }
 
-        // How many (input, slot) pairs of the tile are seen.
         int read_mask(const Block& block, const Tile& tile, int first, int count) {
-            int seen = 0;
-            for (int i = tile.first; i < tile.last; i++) {
-                const uint8_t* row = block.mask + (size_t)i * block.count + first;
-                uint8_t* to = mask + (i - tile.first) * TILE_SLOTS;
-                std::memcpy(to, row, count);
-                std::memset(to + count, 0, TILE_SLOTS - count);
-                for (int s = 0; s < TILE_SLOTS; s++) seen += to[s];
-            }
-            return seen;
+            return pie::read_mask(block, tile, first, count, mask);
         }
 
         template <class N>
@@ -206,6 +233,12 @@ private:
     const Pages& pages_;
     int padded_;
     std::vector<Tile> tiles_;
+};
+
+// What a thread needs one of, for either kind of attention.
+struct Whole {
+    WholeSpan span;
+    WholeTile tile;
 };
 
 }  // namespace pie

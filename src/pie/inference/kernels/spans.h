@@ -40,6 +40,38 @@ inline Ints sums(const Ints* rows) {
     );
 }
 
+// A head's query to bytes plus 128. Returns what they are to be multiplied by.
+inline float to_bytes(const float* query, int dim, uint8_t* to) {
+    typedef uint8_t Small __attribute__((vector_size(16)));
+    Floats tops = {};
+    for (int i = 0; i < dim; i += LANES) tops = max(tops, absolute(floats(query + i)));
+    const float top = largest(tops), inverse = top > 0.0f ? 127.0f / top : 0.0f;
+    for (int i = 0; i < dim; i += LANES) {
+        const Small small = __builtin_convertvector(rounded(floats(query + i) * inverse) + 128, Small);
+        std::memcpy(to + i, &small, sizeof(small));
+    }
+    return top * (1.0f / 127.0f);
+}
+
+// Sixteen numbers below 2^16 as two bytes each.
+inline void split_digits(Ints number, uint8_t* high, uint8_t* low) {
+    typedef uint8_t Small __attribute__((vector_size(16)));
+    const Small a = __builtin_convertvector(number >> 8, Small), b = __builtin_convertvector(number & 255, Small);
+    std::memcpy(high, &a, sizeof(a));
+    std::memcpy(low, &b, sizeof(b));
+}
+
+// 64 numbers of each of four slots: the four that belong together come to lie side by side. Vector v gets numbers
+// 16 L + 4 v to 16 L + 4 v + 3 in each of its four lanes L.
+inline void mix_four(const uint8_t* const* slots, size_t at, __m512i* four) {
+    __m512i rows[4];
+    for (int j = 0; j < 4; j++) rows[j] = load<__m512i>(slots[j] + at);
+    const __m512i ab = _mm512_unpacklo_epi8(rows[0], rows[1]), cd = _mm512_unpacklo_epi8(rows[2], rows[3]);
+    const __m512i ef = _mm512_unpackhi_epi8(rows[0], rows[1]), gh = _mm512_unpackhi_epi8(rows[2], rows[3]);
+    four[0] = _mm512_unpacklo_epi16(ab, cd), four[1] = _mm512_unpackhi_epi16(ab, cd);
+    four[2] = _mm512_unpacklo_epi16(ef, gh), four[3] = _mm512_unpackhi_epi16(ef, gh);
+}
+
 // All heads of one input over one span of slots, as `SpanWork`. A thread keeps one and uses it for many spans.
 class WholeSpan {
 public:
@@ -68,7 +100,10 @@ private:
         grow(scores_, (size_t)heads.count * wide_);
         grow(digits_, (size_t)THREE * 2 * wide_);
         grow(keys_, wide_), grow(values_, wide_);
-        for (int h = 0; h < heads.count; h++) quantise_head(query + (size_t)h * heads.head_dim, h);
+        for (int h = 0; h < heads.count; h++) {
+            const size_t at = (size_t)h * heads.head_dim;
+            scales_[h] = to_bytes(query + at, heads.head_dim, &queries_[at]);
+        }
     }
 
     // Where all slots are; past the end the last one stands in.
@@ -77,20 +112,6 @@ private:
             const int row = slots_[std::min(s, count_ - 1)];
             keys_[s] = keys.slot(row), values_[s] = values.slot(row);
         }
-    }
-
-    // To bytes plus 128.
-    void quantise_head(const float* query, int h) {
-        const int dim = heads_.head_dim;
-        typedef uint8_t Small __attribute__((vector_size(16)));
-        Floats tops = {};
-        for (int i = 0; i < dim; i += LANES) tops = max(tops, absolute(floats(query + i)));
-        const float top = largest(tops), inverse = top > 0.0f ? 127.0f / top : 0.0f;
-        for (int i = 0; i < dim; i += LANES) {
-            const Small small = __builtin_convertvector(rounded(floats(query + i) * inverse) + 128, Small);
-            std::memcpy(&queries_[(size_t)h * dim + i], &small, sizeof(small));
-        }
-        scales_[h] = top * (1.0f / 127.0f);
     }
 
     void score(const Cells& values, int kv, int h, int first) {
@@ -180,7 +201,6 @@ private:
     // Weights times the slots' scales, as two digits each: `digits_` holds the high ones of head i, then the low.
     template <int H>
     void split(int kv, int head, float* shares) {
-        typedef uint8_t Small16 __attribute__((vector_size(16)));
         const int scales_at = heads_.kv_count * heads_.head_dim + 4 * kv;
         for (int s = 0; s < wide_; s += LANES) {
             float scales[LANES];
@@ -196,13 +216,8 @@ private:
             for (int s = 0; s < wide_; s += LANES) tops = max(tops, floats(weights + s));
             const float top = largest(tops), inverse = top > 0.0f ? DIGITS / top : 0.0f;
             uint8_t *high = &digits_[(size_t)2 * i * wide_], *low = high + wide_;
-            for (int s = 0; s < wide_; s += LANES) {
-                const Ints number = rounded(floats(weights + s) * inverse);
-                const Small16 a = __builtin_convertvector(number >> 8, Small16);
-                const Small16 b = __builtin_convertvector(number & 255, Small16);
-                std::memcpy(high + s, &a, 16);
-                std::memcpy(low + s, &b, 16);
-            }
+            for (int s = 0; s < wide_; s += LANES)
+                split_digits(rounded(floats(weights + s) * inverse), high + s, low + s);
             shares[i] = top / DIGITS;
         }
     }
@@ -212,12 +227,8 @@ private:
     inline __attribute__((always_inline)) void weigh_four(
         size_t at, int s, Ints (&high)[H][4], Ints (&low)[H][4]
     ) {
-        __m512i rows[4], four[4];
-        for (int j = 0; j < 4; j++) rows[j] = load<__m512i>(values_[s + j] + at);
-        const __m512i ab = _mm512_unpacklo_epi8(rows[0], rows[1]), cd = _mm512_unpacklo_epi8(rows[2], rows[3]);
-        const __m512i ef = _mm512_unpackhi_epi8(rows[0], rows[1]), gh = _mm512_unpackhi_epi8(rows[2], rows[3]);
-        four[0] = _mm512_unpacklo_epi16(ab, cd), four[1] = _mm512_unpackhi_epi16(ab, cd);
-        four[2] = _mm512_unpacklo_epi16(ef, gh), four[3] = _mm512_unpackhi_epi16(ef, gh);
+        __m512i four[4];
+        mix_four(&values_[s], at, four);
 #pragma GCC unroll 3
         for (int i = 0; i < H; i++) {
             const uint8_t* digits = &digits_[(size_t)2 * i * wide_ + s];
@@ -229,7 +240,6 @@ private:
         }
     }
 
-    // Vector v holds numbers 16 L + 4 v .. of each four lanes L.
     static void write(const Ints* high, const Ints* low, float share, float* to) {
         for (int v = 0; v < 4; v++) {
             const Floats found = (__builtin_convertvector(high[v], Floats) * 256.0f + __builtin_convertvector(low[v], Floats)) * share;
