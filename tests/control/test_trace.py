@@ -134,6 +134,19 @@ def test_after_the_end_the_same_is_told_from_a_few_bytes() -> None:
     assert trace.kept_bytes < 40_000
 
 
+def test_a_copy_stays_as_it_was_and_has_its_children() -> None:
+    trace, child = (Trace(name, ManualClock().now, 10) for name in ("parent", "child"))
+    trace.children.append(child)
+    twin = trace.copy()
+    for each in (trace, child):
+        each.runs()
+        each.rests()
+        each.begin("sleep")
+    names = {event["name"] for event in make_timeline(twin, 0.0)["traceEvents"]}
+    assert "child child" in names
+    assert not {"runs", "sleep"} & names
+
+
 def test_without_events_there_is_no_trace() -> None:
     world = World(ControlSettings(trace_events=0))
     program = world.program()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from pie.application.ending import of_error, of_outcome
@@ -79,9 +80,13 @@ class Instance:
     def timeline(self) -> dict[str, Any]:
         """What it did and waited for so far, in the trace event format (`timeline.py`). Raises `NotFound`
         where timelines are off."""
+        return self.look_back()()
+
+    def look_back(self) -> Callable[[], dict[str, Any]]:
+        """`timeline`, to be written on another thread: with many children it takes a second."""
         if self.trace is None:
             raise NotFound("timelines are off: start the server, or the program, with trace_events above 0")
-        return make_timeline(self.trace, self.started_at)
+        return partial(make_timeline, self.trace.copy(), self.started_at)
 
     # For the application
 

@@ -18,6 +18,7 @@ look at everything there is every few thousand tokens, which costs more than all
 
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -127,6 +128,14 @@ class Trace:
         self._seldom.clear()
 
     # What it tells
+
+    def copy(self) -> "Trace":
+        """As it is now, for another thread to read at leisure."""
+        twin = copy(self)
+        twin._steps, twin._passes, twin._seldom = self._steps.copy(), self._passes.copy(), self._seldom.copy()
+        twin._tools, twin.queues = dict(self._tools), list(self.queues)
+        twin.children = deque(child.copy() for child in self.children)
+        return twin
 
     @property
     def tools(self) -> list[str]:

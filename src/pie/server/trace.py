@@ -1,5 +1,7 @@
 """`/v1/instances/ID/trace`: where a program's time went, for https://ui.perfetto.dev and chrome://tracing."""
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,4 +16,5 @@ class Traces:
     async def show(self, request: Request) -> Response:
         """The timeline so far, in the trace event format; also for a while after the program's end."""
         id, tenant = request.path_params["id"], request.state.tenant
-        return answer(self._service.application().instance(id, tenant).timeline())
+        write = self._service.application().instance(id, tenant).look_back()
+        return await asyncio.to_thread(lambda: answer(write()))

@@ -109,6 +109,9 @@ class ScriptedInstance:
         span = {"ph": "X", "name": "runs", "cat": "run", "pid": 1, "tid": 1, "ts": 0, "dur": 1}
         return {"traceEvents": [span], "otherData": {"program": self.program}}
 
+    def look_back(self) -> Callable[[], dict[str, Any]]:
+        return self.timeline
+
     def usage(self) -> ScriptedUsage:
         return ScriptedUsage()
 
