@@ -12,7 +12,7 @@ PROGRAMS = 8
 
 
 async def test_programs_that_do_not_fit_together_all_give_the_tokens_they_give_alone() -> None:
-    async with open_stack(Settings(pages=6, host_pages=100)) as stack:
+    async with open_stack(Settings(pages=6, host_pages=100, precision="int8")) as stack:
         whole = Whole(stack)
         asked = [("--prompt", f"Chapter {n}. The", "--max-tokens", str(TOKENS)) for n in range(PROGRAMS)]
         alone = [await whole.result(GREEDY, *args) for args in asked]
