@@ -120,7 +120,8 @@ def made(stack: Stack) -> int:
 async def rate(stack: Stack, seconds: float) -> float:
     """Tokens a second, from one returning pass to another."""
     until = time.perf_counter() + seconds
-    last, marks = made(stack), []
+    last = made(stack)
+    marks: list[tuple[float, int]] = []
     while (now := time.perf_counter()) < until or len(marks) < 3:
         if (count := made(stack)) != last:
             marks.append((now, count))

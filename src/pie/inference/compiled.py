@@ -163,17 +163,20 @@ def small_weights(
 
     def product(index: int, name: str) -> SmallProduct:
         rows, columns, turns = shapes[name]
-        matrices = (
+        few, *others = (
             SmallMatrix(tensors[f"{index}.{name}{MANY * turn}"], rows, columns, bits, turns)
             for turn, bits in enumerate(form.layouts)
         )
-        return SmallProduct(kernels, *matrices, from_many=many)
+        return SmallProduct(kernels, few, others[0] if others else None, many)
 
     def layer(index: int) -> LayerWeights:
         return LayerWeights(
             attention_norm=tensors[f"{index}.attention_norm"],
+            qkv=product(index, "qkv"),
+            out=product(index, "out"),
             mlp_norm=tensors[f"{index}.mlp_norm"],
-            **{name: product(index, name) for name in NAMES},
+            gate_up=product(index, "gate_up"),
+            down=product(index, "down"),
             **family_vectors(config, tensors, index),
         )
 

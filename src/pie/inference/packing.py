@@ -73,7 +73,8 @@ def turn(values: Floats) -> Floats:
     """[rows, columns] times H, which is its own inverse: outliers are spread over their neighbours."""
     rows, columns = values.shape
     size = TURNED if columns % TURNED == 0 else GROUP
-    return (values.reshape(rows, -1, size) @ hadamard(size)).reshape(rows, columns)
+    turned: Floats = np.matmul(values.reshape(rows, -1, size), hadamard(size)).reshape(rows, columns)
+    return turned
 
 
 def hadamard(size: int) -> Floats:

@@ -189,7 +189,13 @@ class Sight:
 
 
 def join_rows(
-    inputs: Ints, slots: Ints, visible: Bools, owners: Ints, segments: Offsets | Ints, own: Ints, itself: Bools
+    inputs: Ints,
+    slots: Ints,
+    visible: Bools,
+    owners: Ints,
+    segments: Offsets | Ints,
+    own: Ints,
+    itself: Bools,
 ) -> Rows:
     """Each row: the visible read slots of its segment, then the place of the input itself."""
     counts = np.bincount(owners, visible.sum(1), minlength=len(itself)).astype(np.int64)[segments]
