@@ -1,6 +1,6 @@
 """Figures for operators: names as in Prometheus, what they mean, and one number for each set of labels."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,12 +20,12 @@ class Measure:
     name: str
     kind: Literal["gauge", "counter"]
     help: str
-    values: list[tuple[Labels, float]]
+    values: Sequence[tuple[Labels, float]]
 
 
 def of_programs(found: ApplicationStatistics) -> Iterator[Measure]:
     states = [((("state", "alive"),), found.alive), ((("state", "waiting"),), found.waiting)]
-    yield Measure("instances", "gauge", "Programs with a place, launches that wait for one", [*states])
+    yield Measure("instances", "gauge", "Programs with a place, launches that wait for one", states)
     yield Measure(
         "instances_finished_total", "counter", "Programs that have ended", by("reason", found.ended.items())
     )

@@ -82,7 +82,8 @@ def hadamard(size: int) -> Floats:
     matrix = np.ones((1, 1), np.float32)
     while len(matrix) < size:
         matrix = np.block([[matrix, matrix], [matrix, -matrix]])
-    return (matrix / np.sqrt(np.float32(size))).astype(np.float32)
+    found: Floats = (matrix / np.sqrt(np.float32(size))).astype(np.float32)
+    return found
 
 
 def group4(values: Floats) -> Groups:
