@@ -24,7 +24,7 @@ async def test_a_timeline_shows_calls_runs_waits_passes_and_what_was_waited_for_
         "    with Context() as context:\n"
         "        context.fill('abc')\n"
         "        await context.generate(3, stop_tokens=())\n"
-        "    await asyncio.sleep(0.001)\n"
+        "    await asyncio.sleep(0.05)\n"
         "    send('up')\n"
         "    return await receive()"
     )
