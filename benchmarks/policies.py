@@ -15,6 +15,7 @@ is that of the tokens made between two returning passes, by the mean length of a
 
 import asyncio
 import contextlib
+import itertools
 import random
 import statistics
 import sys
@@ -27,13 +28,12 @@ from harness import Options, Report, finish, options
 from stack import local_stack, result_of, run
 
 from pie.control.settings import ControlSettings
-from pie.core.programs import Launch, Source
+from pie.core.programs import Launch, Limits, Source
 from pie.launch import Stack
 
 CLIENTS = 128
 THREADS = 2
-"""Of the driver. With one, the device has a core of its own, as an accelerator has; where it shares all cores
-with the host, time in which it idles is time in which the host gets on, and no policy can gain much."""
+"""Of the driver, which then shares all cores of a small machine with the host, as it does for a user."""
 PROGRAM = """
 from inferlet import Context
 
@@ -46,8 +46,9 @@ async def main(prompt: str, max_tokens: int, load: str):
 LOADS = ("by step", "ahead")
 TEXT = "the sea was grey nobody in old harbour town could say when rain"
 WORDS = TEXT.split()
-LENGTHS = range(8, 41)
-"""Tokens of a completion; of a prompt about 8 to 24."""
+LENGTHS = range(64, 193)
+"""Tokens of a completion; of a prompt about 8 to 24. The first of each client is shorter, so that some end at
+all times from the beginning."""
 MEAN_TOKENS = statistics.fmean(LENGTHS)
 
 
@@ -88,10 +89,13 @@ FULL = Times(begin=10, tune=8, turn=12, turns=5)
 
 
 def requests(dice: random.Random, load: str) -> Iterator[Launch]:
-    while True:
+    for number in itertools.count():
         prompt = " ".join(dice.choices(WORDS, k=dice.randint(8, 24)))
-        args = ("--prompt", prompt, "--max-tokens", str(dice.choice(LENGTHS)), "--load", load)
-        yield Launch(Source(PROGRAM, "policies.py"), args)
+        length = dice.choice(LENGTHS)
+        if number < CLIENTS:
+            length = dice.randint(8, length)
+        args = ("--prompt", prompt, "--max-tokens", str(length), "--load", load)
+        yield Launch(Source(PROGRAM, "policies.py"), args, Limits(cpu_seconds=300.0, wall_seconds=900.0))
 
 
 async def client(stack: Stack, launches: Iterator[Launch]) -> None:
@@ -135,7 +139,7 @@ async def measure(report: Report, stack: Stack, load: str, way: Way, turn: int, 
     stack.control.adopt(ControlSettings(**way.settings))
     await asyncio.sleep(report.settings["settle"])
     (before,) = stack.control.statistics().models.values()
-    began = time.perf_counter()
+    began, processor = time.perf_counter(), time.process_time()
     tokens = await rate(stack, seconds)
     (after,) = stack.control.statistics().models.values()
     report.runs.append(
@@ -148,6 +152,8 @@ async def measure(report: Report, stack: Stack, load: str, way: Way, turn: int, 
             "requests_per_second": tokens / MEAN_TOKENS,
             "tokens_per_second": tokens,
             "passes": after.passes - before.passes,
+            "host_processor": (time.process_time() - processor) / (time.perf_counter() - began),
+            "input_tokens": after.tokens - before.tokens,
             "driver_busy": (after.driver_seconds - before.driver_seconds) / (time.perf_counter() - began),
         }
     )
