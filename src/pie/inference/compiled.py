@@ -198,6 +198,7 @@ class CompiledLlama(Llama):
         super().__init__(config, weights)
         self._kernels = kernels
         self._wide = padded(config.hidden_size)
+        self._logits = torch.empty(0, padded(config.vocabulary_size))
         self._alive = pages, *struct_of(config, weights, kernels.threads, many)
         self._handle = kernels.open(ctypes.byref(self._alive[1]), ctypes.byref(cells_of(pages)))
         weakref.finalize(self, kernels.close, self._handle)
@@ -214,8 +215,11 @@ class CompiledLlama(Llama):
         return hidden[:, : self.config.hidden_size]
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        wide = self._widened(hidden)
-        out = torch.empty(len(wide), padded(self.config.vocabulary_size))
+        wide, size = self._widened(hidden), padded(self.config.vocabulary_size)
+        # Fresh memory for so many numbers would cost the system as much as their product costs us.
+        if len(self._logits) < len(wide):
+            self._logits = torch.empty(len(wide), size)
+        out = self._logits[: len(wide)]
         self._kernels.logits(self._handle, wide.data_ptr(), len(wide), out.data_ptr())
         return out[:, : self.config.vocabulary_size].t()
 

@@ -94,7 +94,7 @@ class Llama:
         return hidden.t()
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """[rows, hidden] before the last norm to [vocabulary, rows]."""
+        """[rows, hidden] before the last norm to [vocabulary, rows], good until the next call."""
         return self.weights.head(self._norm(hidden.t().contiguous(), self.weights.norm))
 
     def measure(self, logits: torch.Tensor) -> Measures:

@@ -16,7 +16,7 @@ from pie.inference.columns import Columns
 from pie.inference.llama import Llama
 from pie.inference.storage import EmbStorage
 
-AT_ONCE = 64
+AT_ONCE = 128
 """Distributions worked on together: bounds the memory for their logits (200 kB each)."""
 
 
