@@ -19,7 +19,7 @@ from pie.control import Control, ControlSettings
 from pie.control.record_file import RecordWriter
 from pie.control.recording import RecordedControl
 from pie.core.errors import NotFound
-from pie.core.programs import Limits, Quota
+from pie.core.programs import DEFAULT_TENANT, Limits, Quota
 from pie.core.progress import NoProgress, Progress
 from pie.inference.early import EarlyProcess
 from pie.inference.process import DriverProcess
@@ -36,7 +36,6 @@ from pie.models import (
     model_info,
 )
 from pie.server import Backend, Listener, ServerSettings, Service, bind, make_app
-from pie.server.settings import DEFAULT_TENANT
 from pie.settings import Settings
 
 T = TypeVar("T")

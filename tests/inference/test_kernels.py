@@ -129,7 +129,7 @@ class Whole:
         self.pages = PageStorage(config, 8, SIZE, 64)
         tensors = PreparedWeights(folder).load(model, config, form, NoProgress())
         weights = small_weights(kernels, tensors, config, form, many)
-        self.compiled = CompiledLlama(config, weights, kernels, self.pages, many)
+        self.compiled = CompiledLlama(config, weights, kernels, self.pages)
         self.plain = Llama(config, weights)
         self.attention = CompiledAttention(kernels, self.pages, config.heads)
 

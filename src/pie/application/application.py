@@ -30,11 +30,10 @@ from pie.control import Control
 from pie.core.errors import Cancelled, NotFound, PieError, Timeout, Unavailable
 from pie.core.events import Failed, Finished
 from pie.core.ids import InstanceId
-from pie.core.programs import Launch, Limits
+from pie.core.programs import DEFAULT_TENANT, Launch, Limits
 from pie.core.progress import NoProgress, Progress
 
 WATCH_SECONDS = 1.0
-DEFAULT_TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True)

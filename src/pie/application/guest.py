@@ -37,12 +37,11 @@ class Guest:
     """
 
     __slots__ = (
-        "_began", "_charged_calls", "_enqueue", "_loop", "_make_fiber", "_on_sleep", "_timers", "args",
-        "budget", "bytes_out", "children",
-        "closed", "control", "cpu_seconds", "doomed", "fault", "fiber", "futures", "grammars", "host_calls",
-        "http", "id", "inbox", "interruption", "limits", "loop_line", "origin", "outbox", "outboxes",
-        "parent", "program", "queued", "services", "session", "settle", "suspension", "tenant", "topics",
-        "trace",
+        "_began", "_charged_calls", "_enqueue", "_loop", "_make_fiber", "_timers", "args", "budget",
+        "bytes_out", "children", "closed", "control", "cpu_seconds", "doomed", "fault", "fiber",
+        "futures", "grammars", "host_calls", "http", "id", "inbox", "interruption", "limits", "loop_line",
+        "on_sleep", "origin", "outbox", "outboxes", "parent", "program", "queued", "services", "session",
+        "settle", "suspension", "tenant", "topics", "trace",
     )
 
     def __init__(
@@ -117,7 +116,7 @@ class Guest:
         self._enqueue = enqueue
         self._began = time.monotonic()
         self._timers: set[asyncio.TimerHandle] = set()
-        self._on_sleep: set[Callable[[], None]] = set()
+        self.on_sleep: set[Callable[[], None]] = set()
 
     # What bindings use
 
@@ -288,10 +287,10 @@ class Guest:
 
     def when_asleep(self, callback: Callable[[], None]) -> None:
         """Called once, the next time it falls asleep."""
-        self._on_sleep.add(callback)
+        self.on_sleep.add(callback)
 
     def fell_asleep(self) -> None:
-        callbacks, self._on_sleep = self._on_sleep, set()
+        callbacks, self.on_sleep = self.on_sleep, set()
         for callback in callbacks:
             callback()
 

@@ -16,6 +16,7 @@ from pie.control.trace import Trace
 from pie.core.errors import Cancelled, InternalError, LimitExceeded, NotFound, PieError, WrongState
 from pie.core.events import Event, Failed, Finished, Started
 from pie.core.ids import InstanceId
+from pie.core.programs import DEFAULT_TENANT
 
 
 class Instance:
@@ -27,7 +28,7 @@ class Instance:
         program: str,
         loop: asyncio.AbstractEventLoop,
         ended: "Callable[[Instance, Finished | Failed], None]",
-        tenant: str = "default",
+        tenant: str = DEFAULT_TENANT,
         spawned: bool = False,
     ) -> None:
         self.id = id

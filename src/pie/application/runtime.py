@@ -109,7 +109,8 @@ class Runtime:
         if done or guest.doomed is not None:
             guest.settle()
         elif guest.asleep:
-            guest.fell_asleep()
+            if guest.on_sleep:
+                guest.fell_asleep()
         else:
             self.yields += 1
             self._put(self._computing, guest)

@@ -16,6 +16,7 @@ from pie.core.ids import (
     VirtualPage,
     VirtualSlot,
 )
+from pie.core.programs import DEFAULT_TENANT
 
 if TYPE_CHECKING:
     from pie.control.queue import CommandQueue
@@ -178,7 +179,7 @@ class NameTable(Generic[V, P]):
 class AddressSpace:
     """One inferlet's names on one model, and how much memory they hold."""
 
-    def __init__(self, names: int, tenant: str = "default", pages: Allowance | None = None) -> None:
+    def __init__(self, names: int, tenant: str = DEFAULT_TENANT, pages: Allowance | None = None) -> None:
         """`names`: the most pages, and the most of anything else, that may be allocated at once. `tenant`:
         whose exported pages it sees. `pages`: what the program may have on all models together."""
         self.tenant = tenant

@@ -13,7 +13,7 @@ from pie.core.driver import Driver
 from pie.core.errors import NotFound, WrongState
 from pie.core.ids import InstanceId
 from pie.core.model import ModelInfo
-from pie.core.programs import Limits
+from pie.core.programs import DEFAULT_TENANT, Limits
 from pie.core.tokenizer import Tokenizer
 
 
@@ -52,7 +52,11 @@ class Control:
         return self._lane(model).tokenizer
 
     def open(
-        self, instance: InstanceId, limits: Limits, tenant: str = "default", parent: Session | None = None
+        self,
+        instance: InstanceId,
+        limits: Limits,
+        tenant: str = DEFAULT_TENANT,
+        parent: Session | None = None,
     ) -> Session:
         """`tenant`: whose exported pages it sees, and who pays. `parent`: who pays, too. Raises `WrongState`
         while a session of the same name is open."""

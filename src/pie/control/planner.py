@@ -110,9 +110,7 @@ class Planner:
         """Executes what stands at the head of queues and needs no driver."""
         errands, self._errands = self._errands, []
         for queue in errands:
-            if queue.space.suspended:
-                self._line_up(queue, now)
-            elif queue.work and queue not in self.waiting:
+            if queue.work and queue not in self.waiting:
                 self._run_head(queue, now)
         self._memory.settle()
 
@@ -167,10 +165,10 @@ class Planner:
         self._memory.free(queue.space, "slots", (run.slot,), now)
 
     def _line_up(self, queue: CommandQueue, now: float) -> None:
-        """By its first command. The queue of a suspended program sleeps."""
+        """By its first command. The queue of a suspended program sleeps, unless it gives something back."""
         if not queue.work:
             return
-        if queue.space.suspended:
+        if _sleeps(queue):
             self._awaited.discard(queue)
             self.pressure.asleep.setdefault(queue, now)
         elif isinstance(queue.work[0], Bookkeeping):
@@ -284,6 +282,9 @@ class Planner:
         try:
             while work:
                 first = work[0]
+                if _sleeps(queue):
+                    self._line_up(queue, now)
+                    break
                 if isinstance(first, DecodeWork) and first.over:
                     self._memory.free(queue.space, "slots", (first.slot,), now)
                     queue.account.settle(1, first.size)
@@ -306,6 +307,10 @@ def _own_error(error: Exception, queue: CommandQueue) -> PieError:
         return error
     command = type(queue.work[0]).__name__ if queue.work else "a command"
     return mistake(f"planning {command} of queue {queue.name}", error)
+
+
+def _sleeps(queue: CommandQueue) -> bool:
+    return queue.space.suspended and not isinstance(queue.work[0], FreeWork)
 
 
 def _has_ended(work: Work) -> bool:

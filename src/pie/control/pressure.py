@@ -50,6 +50,9 @@ class Pressure:
         self.notices = notices
         self._retrying: dict[CommandQueue, float] = {}
         """Starved ones that try again, and since when they have waited."""
+        self._promised: dict[CommandQueue, int] = {}
+        """Queues for which programs were suspended, and the pages they wait for: nobody of lower rank comes
+        back into these, or the two would give way to each other for ever."""
         self.last_pass = 0.0
         """When programs last had a part in a pass."""
         self._free = 0
@@ -62,12 +65,15 @@ class Pressure:
         """Whether a command of `queue` must wait for `count` pages. Raises `OutOfResources` where waiting
         would not help."""
         memory = self._memory
+        self._promised.pop(queue, None)
         try:
             return memory.lacks_pages(count, batch.now)
         except OutOfResources:
             if count > memory.pages.total or not (memory.host.total or self.notices.any):
                 raise
-            if not self._make_room(batch, queue.space, count):
+            if self._make_room(batch, queue.space, count):
+                self._promised[queue] = count
+            else:
                 self._starve(batch, queue)
             return True
 
@@ -113,6 +119,7 @@ class Pressure:
             if queue.work:
                 self.asleep[queue] = batch.now
             self.starved.pop(queue, None)
+            self._promised.pop(queue, None)
 
     def _starve(self, batch: "Batch", queue: CommandQueue) -> None:
         """Waits for pages of those who go first. Raises `OutOfResources` where there are none to wait for."""
@@ -177,12 +184,14 @@ class Pressure:
         return woken
 
     def _has_room_for(self, batch: "Batch", space: AddressSpace) -> bool:
-        """With a page to go on with, and one for each program of a higher rank: else it were suspended again
-        at once."""
+        """With a page to go on with, and with what each program of a higher rank waits for, or one: else it
+        were suspended again at once."""
         memory = self._memory
         need = len(memory.swapped(space)) + 1
-        active = [other for other in memory.spaces if other.pages.held.held and other is not space]
-        above = sum(rank(other) > rank(space) for other in active)
+        wanted = {other: 1 for other in memory.spaces if other.pages.held.held and other is not space}
+        for queue, count in self._promised.items():
+            wanted[queue.space] = wanted.get(queue.space, 0) + count
+        above = sum(count for other, count in wanted.items() if rank(other) > rank(space))
         if any(rank(queue.space) > rank(space) for queue in self.starved):
             return False
         if len(memory.pages.free) < need + above:
@@ -193,6 +202,7 @@ class Pressure:
         """Nothing waits in it any more."""
         self.asleep.pop(queue, None)
         self.starved.pop(queue, None)
+        self._promised.pop(queue, None)
 
 
 def rank(space: AddressSpace) -> Rank:

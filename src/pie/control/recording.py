@@ -32,7 +32,7 @@ from pie.core.errors import LimitExceeded, PieError
 from pie.core.ids import InstanceId, QueueId, VirtualPage
 from pie.core.model import ModelInfo
 from pie.core.passes import Pass, PassResult, column_types
-from pie.core.programs import Limits
+from pie.core.programs import DEFAULT_TENANT, Limits
 from pie.core.tokenizer import Tokenizer
 
 COMMANDS: tuple[type[Any], ...] = Command.__args__
@@ -133,7 +133,11 @@ class RecordedControl(Control):
             super().add_model(info, RecordedDriver(driver, self.tape, number), tokenizer)
 
     def open(
-        self, instance: InstanceId, limits: Limits, tenant: str = "default", parent: Session | None = None
+        self,
+        instance: InstanceId,
+        limits: Limits,
+        tenant: str = DEFAULT_TENANT,
+        parent: Session | None = None,
     ) -> Session:
         with self.tape.held():
             session = super().open(instance, limits, tenant, parent)

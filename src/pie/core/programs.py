@@ -3,6 +3,9 @@
 import math
 from dataclasses import dataclass, field
 
+DEFAULT_TENANT = "default"
+"""Whose programs are those of which nobody says more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -84,5 +87,5 @@ class Launch:
     program: Program
     args: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
-    tenant: str = "default"
+    tenant: str = DEFAULT_TENANT
     """Whose names (pages, topics, store keys) it sees."""

@@ -37,7 +37,7 @@ def find_fault(work: Columns, spec: DriverSpec, contents: Contents) -> str:
 def faults(work: Columns, spec: DriverSpec, contents: Contents) -> Iterator[str]:
     yield from shape_faults(work)
     for name, values, high in bounds(work, spec):
-        if len(values) and not 0 <= values.min() <= values.max() < high:
+        if leaves(values, 0, high):
             yield outside(name, values, 0, high)
     yield from copy_faults(work, spec)
     if len(work.inputs) > spec.embs:
@@ -188,12 +188,17 @@ def unwritten(
 
 
 def without(name: str, values: Ints, low: int, high: int) -> Iterator[str]:
-    if len(values) and not low <= values.min() <= values.max() < high:
+    if leaves(values, low, high):
         yield outside(name, values, low, high)
 
 
+def leaves(values: Ints, low: int, high: int) -> bool:
+    """Whether one of them is not within `low` (inclusive) and `high` (exclusive)."""
+    return bool(len(values)) and not low <= values.min() <= values.max() < high
+
+
 def outside(name: str, values: Ints, low: int, high: int) -> str:
-    """The first of `values` that is not within `low` (inclusive) and `high` (exclusive)."""
+    """The first of `values` that leaves the bounds, in words."""
     bad = values[(values < low) | (values >= high)][0]
     return f"{name}: {bad} is not between {low} and {high - 1}"
 

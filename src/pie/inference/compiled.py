@@ -111,10 +111,10 @@ class SmallProduct:
         self._kernels = kernels
         self.few = few
         self.many = many or few
-        self._from_many = from_many
+        self.from_many = from_many
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        matrix = self.many if x.shape[1] >= self._from_many else self.few
+        matrix = self.many if x.shape[1] >= self.from_many else self.few
         tokens = torch.zeros(x.shape[1], matrix.struct.columns)
         tokens[:, : x.shape[0]] = x.t()
         out = torch.empty(len(tokens), matrix.struct.rows)
@@ -192,14 +192,13 @@ class CompiledLlama(Llama):
     """All layers in one call. With LoRA, product by product as in `Llama`."""
 
     def __init__(
-        self, config: ModelConfig, weights: LlamaWeights, kernels: Kernels, pages: PageStorage, many: int
+        self, config: ModelConfig, weights: LlamaWeights, kernels: Kernels, pages: PageStorage
     ) -> None:
-        """`many`: inputs from which on a pass takes the weights' second layout."""
         super().__init__(config, weights)
         self._kernels = kernels
         self._wide = padded(config.hidden_size)
         self._logits = torch.empty(0, padded(config.vocabulary_size))
-        self._alive = pages, *struct_of(config, weights, kernels.threads, many)
+        self._alive = pages, *struct_of(config, weights, kernels.threads)
         self._handle = kernels.open(ctypes.byref(self._alive[1]), ctypes.byref(cells_of(pages)))
         weakref.finalize(self, kernels.close, self._handle)
 
@@ -261,7 +260,7 @@ class CompiledLlama(Llama):
 
 
 def struct_of(
-    config: ModelConfig, weights: LlamaWeights, threads: int, many: int
+    config: ModelConfig, weights: LlamaWeights, threads: int
 ) -> tuple[library.Model, Sequence[object]]:
     """The model's struct, and what must live as long."""
     alive: list[object] = [weights]
@@ -294,6 +293,6 @@ def struct_of(
         config.layers, config.hidden_size, padded(config.hidden_size), padded(config.intermediate_size),
         padded(config.heads * config.head_dim), threads, heads, config.norm_eps,
         layers, norm(weights.norm), small(weights.head).few.struct,
-        ACTIVATIONS.index(config.activation), many,
+        ACTIVATIONS.index(config.activation), small(weights.layers[0].qkv).from_many,
     )  # fmt: skip
     return model, (layers, *alive)

@@ -135,7 +135,7 @@ class Opener:
         if kernels is not None and choice.precision in SMALL:
             form = SMALL[choice.precision]
             weights = small_weights(kernels, self._load(form), self.config, form, MANY_INPUTS)
-            return CompiledLlama(self.config, weights, kernels, pages, MANY_INPUTS)
+            return CompiledLlama(self.config, weights, kernels, pages)
         return Llama(self.config, self._torch_weights(choice.precision))
 
     def _torch_weights(self, precision: str) -> LlamaWeights:

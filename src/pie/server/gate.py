@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pie.core.programs import DEFAULT_TENANT
 from pie.protocol import ErrorBody
 from pie.server.errors import error_response
-from pie.server.settings import DEFAULT_TENANT, ServerSettings
+from pie.server.settings import ServerSettings
 
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
 

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from pie.application import Instance
 from pie.core.errors import InvalidArgument, NotFound, PieError, Timeout
+from pie.core.programs import DEFAULT_TENANT
 from pie.protocol import (
     SUBPROTOCOL,
     BlobOp,
@@ -27,7 +28,6 @@ from pie.server.frames import to_frame
 from pie.server.launches import to_launch
 from pie.server.outbox import Outbox
 from pie.server.service import Service
-from pie.server.settings import DEFAULT_TENANT
 
 UNSUPPORTED, SLOW = 1003, 1008
 

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pie.core.programs import Limits
-
-DEFAULT_TENANT = "default"
+from pie.core.programs import DEFAULT_TENANT, Limits
 
 
 @dataclass(frozen=True, slots=True)

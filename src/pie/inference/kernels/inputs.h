@@ -1,7 +1,6 @@
 // What a product takes: the activations of all tokens, rounded as its weights want them.
 #pragma once
-#include <vector>
-
+#include "buffers.h"
 #include "rows.h"
 
 namespace pie {
@@ -42,11 +41,6 @@ public:
     }
 
 private:
-    template <class T>
-    static void grow(std::vector<T>& buffer, size_t size) {
-        if (buffer.size() < size) buffer.resize(size);
-    }
-
     int columns_ = 0;
     bool turned_ = false;
     std::vector<Quantised> groups_;

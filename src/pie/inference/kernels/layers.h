@@ -165,11 +165,6 @@ private:
         return view.inputs >= model_.many ? layer.many : layer.few;
     }
 
-    template <class T>
-    static void grow(std::vector<T>& buffer, size_t size) {
-        if (buffer.size() < size) buffer.resize(size);
-    }
-
     void reserve(const View& view) {
         const size_t inputs = view.inputs;
         const Products& products = this->products(model_.layer[0], view);

@@ -55,7 +55,7 @@ public:
         s.read_queries(block, tile, queries, stride);
         for (int first = 0; first < block.count; first += TILE_SLOTS) {
             const int count = std::min(TILE_SLOTS, block.count - first);
-            const int seen = s.read_mask(block, tile, first, count);
+            const int seen = read_mask(block, tile, first, count, s.mask);
             if (!seen) continue;
             if (pages_.numbers == FULL) s.read_cells<Full>(pages_, layer, tile.head, block.slots + first, count);
             else s.read_cells<Small>(pages_, layer, tile.head, block.slots + first, count);
@@ -100,10 +100,6 @@ private:
                 const float* from = queries + input * stride + (size_t)(tile.head * group + r % group) * dim;
                 std::memcpy(&query[(size_t)r * padded], from, dim * sizeof(float));
             }
-        }
-
-        int read_mask(const Block& block, const Tile& tile, int first, int count) {
-            return pie::read_mask(block, tile, first, count, mask);
         }
 
         template <class N>

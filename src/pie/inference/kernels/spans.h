@@ -1,8 +1,7 @@
 // Attention of decoding inputs over keys and values of 8 bits, with products of whole numbers: queries go in 8
 // bits, weights in 16, as two digits. For processors that multiply bytes four at a time, and heads of 64, 128 ...
 #pragma once
-#include <vector>
-
+#include "buffers.h"
 #include "pages.h"
 #include "softmax.h"
 
@@ -94,7 +93,6 @@ private:
     void begin(const Heads& heads, const float* query, const int32_t* slots, int count, int following) {
         heads_ = heads, slots_ = slots, count_ = count, following_ = following, group_ = heads.group();
         wide_ = (count + LANES - 1) / LANES * LANES;
-        const auto grow = [](auto& buffer, size_t size) { if (buffer.size() < size) buffer.resize(size); };
         grow(queries_, (size_t)heads.stride());
         grow(scales_, heads.count);
         grow(scores_, (size_t)heads.count * wide_);

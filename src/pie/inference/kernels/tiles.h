@@ -1,8 +1,6 @@
 // Attention of many inputs over keys and values of 8 bits, with products of whole numbers: as `prefill.h` does it in
 // floats, with queries of 8 bits and weights of 16, as two digits. For the same processors and heads as `spans.h`.
 #pragma once
-#include <vector>
-
 #include "spans.h"
 
 namespace pie {
@@ -45,7 +43,6 @@ public:
     // `rows` queries of `dim` numbers, at query(row).
     template <class Query>
     void begin(int rows, int dim, Query&& query) {
-        const auto grow = [](auto& buffer, size_t size) { if (buffer.size() < size) buffer.resize(size); };
         rows_ = rows, dim_ = dim, room_ = (rows + SCORED - 1) / SCORED * SCORED;
         grow(queries_, (size_t)room_ * dim), grow(query_scales_, room_);
         grow(keys_, (size_t)dim * TILE_SLOTS), grow(values_, (size_t)dim * TILE_SLOTS);
