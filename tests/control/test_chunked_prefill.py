@@ -38,12 +38,46 @@ def test_others_decode_in_the_passes_between_its_pieces() -> None:
     assert max(widths(world)) <= 9
 
 
-def test_prompts_of_several_programs_share_the_budget_one_after_the_other() -> None:
+def test_short_prompts_of_one_tenant_go_together() -> None:
     world = World(ControlSettings(prefill_tokens=8), auto=False)
     for name in "abc":
         world.program(name).prefill(range(8), [0, 1], name)
     world.run()
+    assert widths(world) == [24]
+
+
+def test_prompts_of_several_tenants_share_the_budget_one_after_the_other() -> None:
+    world = World(ControlSettings(prefill_tokens=8), auto=False)
+    for name in "abc":
+        world.program(name, tenant=name).prefill(range(8), [0, 1], name)
+    world.run()
     assert widths(world) == [8, 8, 8]
+
+
+def test_where_somebody_of_a_higher_priority_is_there_prompts_share_the_budget() -> None:
+    world = World(ControlSettings(prefill_tokens=8), auto=False)
+    urgent = world.program("urgent")
+    urgent.session.set_priority(urgent.queue, 1)
+    for name in "abc":
+        world.program(name).prefill(range(8), [0, 1], name)
+    world.run()
+    assert widths(world) == [8, 8, 8]
+
+
+def test_a_little_more_than_the_budget_goes_in_one_piece() -> None:
+    world = World(ControlSettings(prefill_tokens=8), auto=False)
+    world.program().prefill(range(10), range(3), "end")
+    world.run()
+    assert widths(world) == [10]
+
+
+def test_short_prompts_do_not_take_a_long_ones_share() -> None:
+    world = World(ControlSettings(prefill_tokens=8), auto=False)
+    world.program("long").prefill(range(30), range(8), "long")
+    for name in "ab":
+        world.program(name).prefill(range(6), [0, 1], name)
+    world.run()
+    assert widths(world)[0] == 8 + 6 + 6
 
 
 def test_what_a_split_would_change_is_not_split() -> None:

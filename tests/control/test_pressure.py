@@ -150,6 +150,18 @@ def test_a_program_that_ends_while_it_is_suspended_gives_everything_back() -> No
     assert world.control.statistics().models["fake"].pages.swapped == 0
 
 
+def test_a_suspended_program_may_give_pages_back_while_there_is_no_room_for_it() -> None:
+    world = crowded(len(PAGES))
+    idle = begin(world, 0)
+    world.run()
+    begin(world, 1)
+    world.run()
+    idle.free(PAGES[2:])
+    world.run()
+    statistics = world.control.statistics().models["fake"]
+    assert (statistics.pages.swapped, suspensions(world)) == (2, 1)
+
+
 def test_what_was_suspended_is_lost_with_the_driver_and_the_program_is_told() -> None:
     world = crowded(len(PAGES))
     idle = begin(world, 0)

@@ -54,8 +54,10 @@ class Batch:
         self.samples: list[SampleTicket] = []
         self.questions: list[Question] = []
         """To be answered when the pass has returned."""
+        self.tenants = 1
+        """That use this model."""
         self.prefilled = 0
-        """Inputs of forwards with several."""
+        """Inputs of forwards that have a budget."""
         self.embedded: dict[CommandQueue, EmbedWork] = {}
         """What each queue has put into embeddings last."""
         self._fallible: Fallibles = {}
@@ -73,6 +75,12 @@ class Batch:
     def swaps(self) -> bool:
         """Pages leave or come back with it."""
         return bool(self.columns.swap_outs or self.columns.swap_ins)
+
+    def holds_up_others(self, queue: CommandQueue) -> bool:
+        """Whether what it adds may keep another tenant waiting, or a higher priority."""
+        return self.tenants > 1 or any(
+            one.priority > queue.priority for space in self.memory.spaces for one in space.queues
+        )
 
     def place(self, entry: Entry, work: DriverWork) -> bool:
         """Whether `work` rides along. Raises as placers do."""

@@ -16,6 +16,9 @@ from pie.control.ticket import DistTicket, Entry
 from pie.control.work import DistWork, EmbedWork, ForwardWork
 from pie.core.ids import PhysicalEmb, PhysicalPage
 
+WHOLE = 1.25
+"""Forwards of up to so many times the budget for prompts are short: they go whole."""
+
 
 def find_targets(batch: Batch, space: AddressSpace, leases: list[EmbLease]) -> list[PhysicalEmb] | None:
     """Places that an embed may write to; None where it must wait for the next pass."""
@@ -76,26 +79,41 @@ def place_dist(batch: Batch, entry: Entry, work: DistWork) -> bool:
 
 def place_forward(batch: Batch, entry: Entry, work: ForwardWork) -> bool:
     """A long one may have a part placed, and is then what is left of it."""
-    count, room = len(work.inputs), room_for(batch, len(work.inputs))
+    count, settings = len(work.inputs), batch.settings
+    budgeted = count > 1 and is_budgeted(batch, entry.queue, count)
+    room = room_for(batch, budgeted)
     if count <= room:
-        return place_whole(batch, entry, work)
-    settings, taken = batch.settings, len(batch.columns.inputs)
+        return place_some(batch, entry, work, budgeted)
     if settings.fuse and room >= batch.spec.page_size and can_split(work, batch.embedded.get(entry.queue)):
         head, rest = split(work, room, batch.spec.page_size)
-        if place_whole(batch, entry, head):
+        if place_some(batch, entry, head, budgeted):
             batch.join(entry)
             work.become(rest)
         return False
-    if batch.prefilled or (taken and taken + count > settings.max_batch_tokens):
+    taken = len(batch.columns.inputs)
+    if (budgeted and batch.prefilled) or (taken and taken + count > settings.max_batch_tokens):
         return False
-    return place_whole(batch, entry, work)
+    return place_some(batch, entry, work, budgeted)
 
 
-def room_for(batch: Batch, count: int) -> int:
-    """How many inputs of a forward with `count` of them the pass may still take."""
-    taken, settings = len(batch.columns.inputs), batch.settings
-    room = settings.max_batch_tokens - taken
-    return room if count == 1 else min(room, settings.prefill_tokens - batch.prefilled)
+def is_budgeted(batch: Batch, queue: CommandQueue, count: int) -> bool:
+    """Whether a forward of so many inputs would hold up others for longer than they have to bear."""
+    return count > batch.settings.prefill_tokens * WHOLE or batch.holds_up_others(queue)
+
+
+def room_for(batch: Batch, budgeted: bool) -> int:
+    """How many inputs of one forward the pass may still take."""
+    settings = batch.settings
+    room = settings.max_batch_tokens - len(batch.columns.inputs)
+    return min(room, settings.prefill_tokens - batch.prefilled) if budgeted else room
+
+
+def place_some(batch: Batch, entry: Entry, work: ForwardWork, budgeted: bool) -> bool:
+    if not place_whole(batch, entry, work):
+        return False
+    if budgeted:
+        batch.prefilled += len(work.inputs)
+    return True
 
 
 def place_whole(batch: Batch, entry: Entry, work: ForwardWork) -> bool:
@@ -120,8 +138,6 @@ def place_whole(batch: Batch, entry: Entry, work: ForwardWork) -> bool:
     columns.read_pages += pages
     columns.read_starts.append(len(columns.read_pages))
     entry.tokens += len(inputs)
-    if len(inputs) > 1:
-        batch.prefilled += len(inputs)
     return True
 
 

@@ -224,8 +224,10 @@ class Planner:
         return None
 
     def _fill(self, batch: Batch, now: float) -> None:
-        patience, most = self._settings.patience, self._policy.queues
-        for queue in self._sharing.order(self.waiting, patience):
+        most = self._policy.queues
+        order = self._sharing.order(self.waiting, self._settings.patience)
+        batch.tenants = self._sharing.tenants
+        for queue in order:
             if len(batch) == most:
                 break
             if queue.space.suspended:

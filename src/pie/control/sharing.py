@@ -31,9 +31,9 @@ class Sharing:
         """Tenants of whom something waits since the last pass: they were not idle, and keep their time."""
 
     @property
-    def several(self) -> bool:
-        """More than one tenant has been seen."""
-        return len(self._next) > 1
+    def tenants(self) -> int:
+        """How many have been seen."""
+        return len(self._next)
 
     def order(self, waiting: Iterable[CommandQueue], patience: int) -> Iterator[CommandQueue]:
         """Each queue once. What one has put into the pass is to be charged before the next is asked for."""
@@ -44,7 +44,7 @@ class Sharing:
 
     def charge(self, entry: Entry) -> None:
         """Its part in the pass is as large as it gets."""
-        if self.several and entry.joined:
+        if self.tenants > 1 and entry.joined:
             tenant = entry.queue.space.tenant
             began = self._next[tenant]
             self._now = max(self._now, began)
@@ -53,7 +53,7 @@ class Sharing:
 
     def sent(self, waiting: Iterable[CommandQueue]) -> None:
         """The pass is complete, and these were left out."""
-        if self.several:
+        if self.tenants > 1:
             self._left_out = {queue.space.tenant for queue in waiting}
 
     def _welcome(self, tenants: Iterable[str]) -> None:
