@@ -98,7 +98,9 @@ class Settings(BaseSettings):
         None, ge=1, description="Passes sent before the oldest has returned (default: what suits the policy)"
     )
     batch_tokens: int = Field(2048, ge=1, description="Input tokens in one pass, at most")
-    prefill_tokens: int = Field(128, ge=1, description="Of them, those of long prompts, and of all where several tenants share the model")
+    prefill_tokens: int = Field(
+        128, ge=1, description="Of them, those of long prompts (of all prompts, if several tenants use the model)"
+    )
     record: Path | None = Field(None, description="File for all that the planner is told and decides")
     record_mib: int = Field(1024, ge=1, description="Size at which that file ends")
     trace_events: int = Field(2048, ge=0, description="Runs and calls in a program's timeline; 0: none")
