@@ -97,9 +97,9 @@ class Settings(BaseSettings):
     passes_in_flight: int | None = Field(
         None, ge=1, description="Passes sent before the oldest has returned (default: what suits the policy)"
     )
-    batch_tokens: int = Field(2048, ge=1, description="Input tokens in one pass, at most")
+    batch_tokens: int = Field(4096, ge=1, description="Input tokens in one pass, at most")
     prefill_tokens: int = Field(
-        128, ge=1, description="Of them, those of long prompts (of all prompts, if several tenants use the model)"
+        128, ge=1, description="Of them, those of long prompts (of all, if several tenants use the model)"
     )
     record: Path | None = Field(None, description="File for all that the planner is told and decides")
     record_mib: int = Field(1024, ge=1, description="Size at which that file ends")

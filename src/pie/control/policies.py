@@ -8,6 +8,9 @@ from pie.control.settings import ControlSettings
 LEAD = 0.5
 """How long before the end of a pass the next one is sent ahead, as a share of its time: newcomers find a
 place in it until then."""
+LONG_LEAD = 0.1, 0.005
+"""The same for long passes, a share and seconds: what is sent early leaves out newcomers, who then wait for a
+pass more, and the others with them."""
 SHORT_LEAD = 0.1
 """The same while programs are still coming back."""
 
@@ -117,9 +120,16 @@ class Adaptive:
         cost = (missing + outlook.came_back) * outlook.comeback_seconds
         patient = missing > 0 and cost <= gain
         if outlook.in_flight:
-            lead = SHORT_LEAD if coming else LEAD
-            return math.inf if patient else outlook.free_at - lead * outlook.last_seconds
+            return math.inf if patient else outlook.free_at - lead(outlook.last_seconds, coming > 0)
         return outlook.idle_since + max(short, min(gain, 2 * cost)) if patient else outlook.now
+
+
+def lead(seconds: float, coming: bool) -> float:
+    """How long before the end of a pass of so many seconds the next one is sent."""
+    if coming:
+        return SHORT_LEAD * seconds
+    share, least = LONG_LEAD
+    return min(LEAD * seconds, share * seconds + least)
 
 
 def make_policy(settings: ControlSettings) -> PolicyRule:

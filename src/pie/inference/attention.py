@@ -53,7 +53,7 @@ class TorchAttention:
         self._places = torch.empty(0, dtype=torch.int64)
 
     def begin(self, view: View) -> None:
-        self._places = torch.from_numpy(self._pages.rows(view.places)).long()
+        self._places = self._pages.row_tensor(view.places)
         self._narrow = view.windowed is not None
         for plans, seen in zip(self._plans, (view, view.windowed), strict=True):
             if seen is not None:
@@ -67,7 +67,7 @@ class TorchAttention:
         keys, values = self._keys[layer], self._values[layer]
         if plans.rows.are_all(len(queries)):
             return plans.rows.attend_all(queries, keys, values)
-        out = torch.empty(len(queries), self._width)
+        out = queries.new_empty(len(queries), self._width)
         plans.rows.attend(queries, keys, values, out)
         plans.blocks.attend(queries, keys, values, out)
         return out

@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from pie.inference.columns import Bools
+from pie.inference.devices import sent
 from pie.inference.storage import PageStorage
 from pie.inference.visibility import Block
 
@@ -70,9 +71,10 @@ class BlockAttention:
             target[part.blind] = 0.0
 
     def _plan(self, block: Block) -> BlockPlan:
-        return BlockPlan(torch.from_numpy(self._pages.rows(block.slots)), list(self._parts(block)))
+        return BlockPlan(self._pages.row_tensor(block.slots), list(self._parts(block)))
 
     def _parts(self, block: Block) -> Iterator[Part]:
+        device = self._pages.device
         for start in range(0, len(block.mask), PART_INPUTS):
             mask = block.mask[start : start + PART_INPUTS]
             first = block.first + start
@@ -83,6 +85,6 @@ class BlockAttention:
                 first,
                 first + len(mask),
                 width,
-                torch.from_numpy(shown),
-                torch.from_numpy(np.flatnonzero(blind)) if blind.any() else None,
+                sent(shown, device),
+                sent(np.flatnonzero(blind), device) if blind.any() else None,
             )

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from pie.inference.columns import Columns
+from pie.inference.devices import CPU, sent
 from pie.inference.layout import in_pairs
 from pie.models import Adapter, LoraModule, ModelConfig
 from pie.models.adapters import linear_shapes
@@ -72,10 +73,13 @@ class BatchLora:
 class Lora:
     """All adapters of a driver, in the order of `DriverSpec.adapters`."""
 
-    def __init__(self, adapters: Sequence[Adapter], config: ModelConfig) -> None:
+    def __init__(
+        self, adapters: Sequence[Adapter], config: ModelConfig, device: torch.device = CPU
+    ) -> None:
         """Reads the adapters' numbers. Raises `BadModel`."""
+        self._device = device
         self.names = tuple(adapter.name for adapter in adapters)
-        self._changes = [read_changes(adapter, config) for adapter in adapters]
+        self._changes = [on_device(read_changes(adapter, config), device) for adapter in adapters]
 
     def batch(self, work: Columns) -> BatchLora | None:
         """Who goes through which adapter; None for a pass without any."""
@@ -85,14 +89,18 @@ class Lora:
         if len(rows) == work.segments and rows[0][1] == rows[-1][1]:
             return BatchLora([Group(self._changes[rows[0][1]], None)])
         return BatchLora([
-            Group(self._changes[adapter], tokens_of(work, [segment for segment, _ in members]))
+            Group(self._changes[adapter], self._tokens(work, [segment for segment, _ in members]))
             for adapter, members in groupby(rows, key=itemgetter(1))
         ])
 
+    def _tokens(self, work: Columns, segments: Sequence[int]) -> torch.Tensor:
+        starts = work.input_starts
+        found = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in segments])
+        return sent(found, self._device).long()
 
-def tokens_of(work: Columns, segments: Sequence[int]) -> torch.Tensor:
-    starts = work.input_starts
-    return torch.from_numpy(np.concatenate([np.arange(starts[i], starts[i + 1]) for i in segments])).long()
+
+def on_device(changes: Changes, device: torch.device) -> Changes:
+    return {place: Change(change.a.to(device), change.b.to(device)) for place, change in changes.items()}
 
 
 def read_changes(adapter: Adapter, config: ModelConfig) -> Changes:

@@ -40,7 +40,7 @@ def best_tokens(logits: torch.Tensor) -> torch.Tensor:
         return logits.argmax(0)
     blocks = logits.view(size // BLOCK, BLOCK, count)
     block = blocks.amax(1).argmax(0)
-    within = blocks[block, :, torch.arange(count)].argmax(1)
+    within = blocks[block, :, torch.arange(count, device=logits.device)].argmax(1)
     return block * BLOCK + within
 
 

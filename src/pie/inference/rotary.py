@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 
 from pie.inference.columns import Ints
+from pie.inference.devices import CPU, sent
 from pie.models import ModelConfig, RopeScaling
 
 
@@ -13,18 +14,20 @@ class Rotary:
     """Turns the pair (2i, 2i + 1) of a head by position × frequency i. (Checkpoints pair i with
     i + head_dim / 2: prepared weights have the rows of queries and keys reordered.)"""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, device: torch.device = CPU) -> None:
+        self._device = device
         self._frequencies = frequencies(config)
         theta = config.window_rope_theta
         if theta is not None:
             windowed = replace(config, rope_theta=theta, rope_scaling=None)
             self._frequencies = torch.stack((self._frequencies, frequencies(windowed)))
+        self._frequencies = self._frequencies.to(device)
 
     def turns(self, positions: Ints) -> torch.Tensor:
         """Complex [kinds, inputs, 1, head_dim / 2], of length one. Where windowed layers turn by other
         frequencies there are two kinds, theirs the second; else one."""
         kinds = self._frequencies.view(-1, 1, 1, self._frequencies.shape[-1])
-        angles = torch.from_numpy(positions).float()[:, None, None] * kinds
+        angles = sent(positions, self._device).float()[:, None, None] * kinds
         return torch.polar(torch.ones_like(angles), angles)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from pie.inference.columns import Bools, Ints
+from pie.inference.devices import CPU, sent
 from pie.models import ModelConfig
 
 NOT_WRITTEN = -1
@@ -16,9 +17,14 @@ MOST = 127
 SCALE_BYTES = 4
 
 
-def lazy_zeros(*shape: int, dtype: type[np.generic] = np.float32) -> torch.Tensor:
-    """Zeros that take memory only once they are touched: an idle driver stays small, and what was never
-    written is finite."""
+def lazy_zeros(
+    *shape: int, dtype: type[np.generic] = np.float32, device: torch.device = CPU
+) -> torch.Tensor:
+    """Zeros; in the processor's memory they take room only once they are touched: an idle driver stays small,
+    and what was never written is finite."""
+    if device != CPU:
+        kind = torch.from_numpy(np.empty(0, dtype)).dtype
+        return torch.zeros(shape, dtype=kind, device=device)
     return torch.from_numpy(np.zeros(shape, dtype))
 
 
@@ -30,6 +36,8 @@ class PageStorage:
     of a slot: the numbers of all heads, then a scale (fp32) for each head. Slot `s` is token `s % page_size`
     of page `s // page_size`. After the `pages` that others may name come a page that stays zero (`zero_slot`,
     for padding) and scratch slots (`scratch_slot` on), for inputs of a pass that are not stored.
+
+    Keys and values lie on `device`; what is known about slots stays with the processor, in numpy.
     """
 
     def __init__(
@@ -39,7 +47,9 @@ class PageStorage:
         page_size: int,
         scratch: int,
         precision: KvPrecision = "fp32",
+        device: torch.device = CPU,
     ) -> None:
+        self.device = device
         self.page_size = page_size
         self.pages = pages
         self.layers = config.layers
@@ -63,8 +73,9 @@ class PageStorage:
     def _make_cells(self, total: int) -> torch.Tensor:
         shape = (total, self.layers, 2, self.page_size)
         if self.precision == "fp32":
-            return lazy_zeros(*shape, self.kv_heads, self.head_dim)
-        return lazy_zeros(*shape, self.kv_heads * (self.head_dim + SCALE_BYTES), dtype=np.int8)
+            return lazy_zeros(*shape, self.kv_heads, self.head_dim, device=self.device)
+        width = self.kv_heads * (self.head_dim + SCALE_BYTES)
+        return lazy_zeros(*shape, width, dtype=np.int8, device=self.device)
 
     def slots(self, pages: Ints) -> Ints:
         """[pages, page_size]"""
@@ -85,6 +96,10 @@ class PageStorage:
     def values(self, layer: int) -> torch.Tensor:
         """[rows, kv_heads, head_dim], a view; only in fp32."""
         return self._view(2 * layer + 1).view(self._rows, self.kv_heads, self.head_dim)
+
+    def row_tensor(self, slots: Ints) -> torch.Tensor:
+        """`rows`, as an index on the device."""
+        return sent(self.rows(slots), self.device).long()
 
     def read_keys(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
         """[len(rows), kv_heads, head_dim] in fp32, a copy."""
@@ -138,10 +153,15 @@ class PageStorage:
 
     def copy_slots(self, sources: Ints, targets: Ints) -> None:
         """Copies keys and values of single slots, all layers."""
-        from_pages, from_offsets = np.divmod(sources, np.int32(self.page_size))
-        to_pages, to_offsets = np.divmod(targets, np.int32(self.page_size))
+        from_pages, from_offsets = self._parts(sources)
+        to_pages, to_offsets = self._parts(targets)
         moved = self.cells[from_pages, :, :, from_offsets]
         self.cells[to_pages, :, :, to_offsets] = moved
+
+    def _parts(self, slots: Ints) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pages, and places in them."""
+        pages, offsets = np.divmod(slots, np.int32(self.page_size))
+        return sent(pages, self.device), sent(offsets, self.device)
 
     def show(self, page: int, bits: int) -> None:
         """Bit i of `bits` says whether token i of the page can be seen."""
@@ -152,20 +172,21 @@ class PageStorage:
 class EmbStorage:
     """Embedding slots: what goes into the model and the hidden states that come out. [embs, hidden]."""
 
-    def __init__(self, embs: int, hidden: int) -> None:
-        self.vectors = lazy_zeros(embs, hidden)
+    def __init__(self, embs: int, hidden: int, device: torch.device = CPU) -> None:
+        self.device = device
+        self.vectors = lazy_zeros(embs, hidden, device=device)
         self.positions: Ints = np.full(embs, NOT_WRITTEN, np.int32)
 
     def written(self, slots: Ints) -> Bools:
         return self.positions[slots] >= 0
 
     def write(self, slots: Ints, vectors: torch.Tensor, positions: Ints) -> None:
-        self.vectors.index_copy_(0, torch.from_numpy(slots).long(), vectors)
+        self.vectors.index_copy_(0, sent(slots, self.device).long(), vectors)
         self.positions[slots] = positions
 
     def read(self, slots: Ints) -> torch.Tensor:
         """[len(slots), hidden], a copy."""
-        return self.vectors.index_select(0, torch.from_numpy(slots))
+        return self.vectors.index_select(0, sent(slots, self.device))
 
 
 class SlotStorage:

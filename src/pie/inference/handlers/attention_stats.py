@@ -12,6 +12,7 @@ import torch
 
 from pie.inference.attention import Attention
 from pie.inference.columns import Bools, Columns, Ints
+from pie.inference.devices import fetched, sent
 from pie.inference.storage import PageStorage
 from pie.inference.visibility import View
 
@@ -69,10 +70,8 @@ class AttentionStats:
 
     def shares(self) -> "array[float]":
         """For each watched segment: one number for each page, then one for its inputs; their sum is 1."""
-        found = array("f")
-        for watched in self._watched:
-            found.extend((watched.totals / watched.totals.sum()).tolist())
-        return found
+        shares = fetched(*(watched.totals / watched.totals.sum() for watched in self._watched))
+        return array("f", np.concatenate(shares).tolist())
 
     def _measure(self, layer: int, watched: Watched, queries: torch.Tensor, hidden: torch.Tensor) -> None:
         pages, first, last = self._pages, watched.first, watched.last
@@ -91,6 +90,7 @@ class AttentionStats:
 
 def watch(work: Columns, segment: int, positions: Ints, pages: PageStorage, window: int) -> Watched:
     first, last = (int(i) for i in work.input_starts[segment : segment + 2])
+    device = pages.device
     read = work.read_pages[slice(*work.read_starts[segment : segment + 2])]
     slots = pages.slots(read).ravel()
     own = positions[first:last]
@@ -102,9 +102,9 @@ def watch(work: Columns, segment: int, positions: Ints, pages: PageStorage, wind
     return Watched(
         first,
         last,
-        torch.from_numpy(pages.rows(slots)).long(),
-        torch.from_numpy(np.concatenate((owners, np.full(len(own), len(read)))).astype(np.int64)),
-        torch.from_numpy(hidden),
-        torch.from_numpy(outside),
-        torch.zeros(len(read) + 1, dtype=torch.float64),
+        pages.row_tensor(slots),
+        sent(np.concatenate((owners, np.full(len(own), len(read)))).astype(np.int64), device),
+        sent(hidden, device),
+        sent(outside, device),
+        torch.zeros(len(read) + 1, dtype=torch.float64, device=device),
     )

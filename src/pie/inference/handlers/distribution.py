@@ -5,7 +5,8 @@ cost more than all the rest.
 """
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from pie.inference.columns import Columns
+from pie.inference.devices import fetched, sent
 from pie.inference.llama import Llama
 from pie.inference.storage import EmbStorage
 
@@ -43,10 +45,12 @@ def distributions(
 
 
 class Scores:
-    """Distributions of a few hidden states. `logits` are [vocabulary, distributions]. Raises `NotFinite`."""
+    """Distributions of a few hidden states. `logits` are [vocabulary, distributions]. Raises `NotFinite`, on
+    the processor; from another device entropies come back with the other numbers, for `refuse_infinite`."""
 
     def __init__(self, model: Llama, logits: torch.Tensor) -> None:
         self.count = logits.shape[1]
+        self.device = logits.device
         self._model = model
         self._logits = logits
         measured = model.measure(logits)
@@ -54,8 +58,8 @@ class Scores:
         self.best_logits = measured.best
         self.entropies = measured.entropies
         self._log_totals = measured.best + measured.log_totals
-        if not bool(torch.isfinite(self.entropies).all()):
-            raise NotFinite("the model's logits are not finite (NaN or infinity)")
+        if self.entropies.is_cpu:
+            refuse_infinite(self.entropies.numpy())
 
     def logprobs(self, tokens: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
         """Of `tokens[i]` in distribution `which[i]`."""
@@ -68,7 +72,7 @@ class Scores:
         elif count:
             tokens = self._model.top_tokens(self._chosen(which), count)
         else:
-            tokens = torch.empty(len(which), 0, dtype=torch.int64)
+            tokens = torch.empty(len(which), 0, dtype=torch.int64, device=which.device)
         owners = which[:, None].expand_as(tokens)
         return tokens, self.logprobs(tokens, owners).exp_()
 
@@ -76,6 +80,12 @@ class Scores:
         if len(which) == self.count:
             return self._logits
         return self._logits.t()[which].t()
+
+
+def refuse_infinite(entropies: NDArray[np.generic]) -> None:
+    """Raises `NotFinite`."""
+    if not np.isfinite(entropies).all():
+        raise NotFinite("the model's logits are not finite (NaN or infinity)")
 
 
 class Answers:
@@ -93,27 +103,32 @@ class Answers:
         self._best_logits = np.empty(len(self._counts), np.float32)
 
     def fill(self, first: int, scores: Scores) -> None:
-        """The distributions from `first` on."""
+        """The distributions from `first` on. Raises `NotFinite`."""
         last = first + scores.count
-        self._entropies[first:last] = scores.entropies.clamp_min(0.0).numpy()
-        self._best_logits[first:last] = scores.best_logits.numpy()
-        self._fill_chosen(first, last, scores)
+        groups = list(self._groups(first, last))
+        tops = [scores.top(count, sent(which, scores.device)) for which, count in groups]
+        chosen = self._chosen_logprobs(first, last, scores)
+        numbers = fetched(scores.entropies, scores.best_logits, chosen, *chain.from_iterable(tops))
+        refuse_infinite(numbers[0])
+        self._entropies[first:last] = np.maximum(numbers[0], 0.0)
+        self._best_logits[first:last] = numbers[1]
+        self._chosen[self._token_starts[first] : self._token_starts[last]] = numbers[2]
+        for (which, count), tokens, probs in zip(groups, numbers[3::2], numbers[4::2], strict=True):
+            places = np.add.outer(self._starts[first + which], np.arange(count)).ravel()
+            self._top_tokens[places] = tokens.ravel()
+            self._top_probs[places] = probs.ravel()
+
+    def _groups(self, first: int, last: int) -> Iterator[tuple[NDArray[np.int64], int]]:
+        """Distributions that ask for as many best tokens."""
         counts = self._counts[first:last]
         for count in np.unique(counts).tolist():
-            self._fill_top(first, np.flatnonzero(counts == count), count, scores)
+            yield np.flatnonzero(counts == count), count
 
-    def _fill_top(self, first: int, which: NDArray[np.int64], count: int, scores: Scores) -> None:
-        tokens, probs = scores.top(count, torch.from_numpy(which))
-        places = np.add.outer(self._starts[first + which], np.arange(count)).ravel()
-        self._top_tokens[places] = tokens.numpy().ravel()
-        self._top_probs[places] = probs.numpy().ravel()
-
-    def _fill_chosen(self, first: int, last: int, scores: Scores) -> None:
+    def _chosen_logprobs(self, first: int, last: int, scores: Scores) -> torch.Tensor:
         start, stop = self._token_starts[first], self._token_starts[last]
-        if start < stop:
-            owners = np.repeat(np.arange(last - first), np.diff(self._token_starts[first : last + 1]))
-            tokens = torch.from_numpy(self._tokens[start:stop]).long()
-            self._chosen[start:stop] = scores.logprobs(tokens, torch.from_numpy(owners)).numpy()
+        owners = np.repeat(np.arange(last - first), np.diff(self._token_starts[first : last + 1]))
+        tokens = sent(self._tokens[start:stop], scores.device).long()
+        return scores.logprobs(tokens, sent(owners, scores.device))
 
     def columns(self) -> dict[str, Any]:
         return {

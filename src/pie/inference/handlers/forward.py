@@ -7,6 +7,7 @@ import torch
 
 from pie.inference.attention import Attention
 from pie.inference.columns import Columns, Ints
+from pie.inference.devices import sent
 from pie.inference.handlers.attention_stats import AttentionStats
 from pie.inference.llama import Llama
 from pie.inference.lora import Lora
@@ -65,7 +66,8 @@ class Forward:
 
     def _keep_outputs(self, work: Columns, hidden: torch.Tensor, view: View) -> None:
         indices, slots = work.outputs.T.copy()
-        self._embs.write(slots, hidden.index_select(0, torch.from_numpy(indices)), view.positions[indices])
+        kept = hidden.index_select(0, sent(indices, self._embs.device))
+        self._embs.write(slots, kept, view.positions[indices])
 
     def _keep_tokens(self, work: Columns, view: View) -> None:
         stored = np.flatnonzero(work.targets >= 0)

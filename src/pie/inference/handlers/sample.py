@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from pie.core.passes import FaultKind, RowFault
 from pie.inference.columns import Columns, Ints
-from pie.inference.handlers.distribution import AT_ONCE, Scores
+from pie.inference.devices import fetched, sent
+from pie.inference.handlers.distribution import AT_ONCE, Scores, refuse_infinite
 from pie.inference.llama import Llama
 from pie.inference.storage import EmbStorage, SlotStorage
 from pie.sampling import KEPT, Rows, draw
@@ -37,6 +38,10 @@ def allow_only(logits: torch.Tensor, columns: Indices, bits: NDArray[np.uint8]) 
     """Leaves the tokens of the mask's rows in those columns of [vocabulary, rows], in place: a copy of the
     logits would cost more than the model's share of a token."""
     forbidden = np.unpackbits(~bits, axis=1, count=len(logits), bitorder="little").view(np.bool_)
+    if not logits.is_cpu:
+        which = sent(columns, logits.device)
+        logits[:, which] = logits[:, which].masked_fill(sent(forbidden, logits.device).t(), IMPOSSIBLE)
+        return
     rows = logits.t().numpy()
     for row, column in enumerate(columns.tolist()):
         np.copyto(rows[column], IMPOSSIBLE, where=forbidden[row])
@@ -92,18 +97,25 @@ class Samples:
                     failed[row] = why
 
     def _best(self, logits: torch.Tensor) -> Ints:
-        found: Ints = Scores(self._model, logits).best_tokens.numpy().astype(np.int32)
+        scores = Scores(self._model, logits)
+        tokens, entropies = fetched(scores.best_tokens, scores.entropies)
+        refuse_infinite(entropies)
+        found: Ints = tokens.astype(np.int32)
         return found
 
     def _drawn(self, work: Columns, rows: Indices, logits: torch.Tensor, seen: Sequence[Ints]) -> Ints:
         scores = Scores(self._model, logits)
-        tokens, probs = scores.top(min(KEPT, len(logits)), torch.arange(len(rows)))
+        every = torch.arange(len(rows), device=logits.device)
+        tokens, probs, best, entropies = fetched(
+            *scores.top(min(KEPT, len(logits)), every), scores.best_logits, scores.entropies
+        )
+        refuse_infinite(entropies)
         temperature, top_p, min_p, repetition, presence, frequency = work.sample_numbers[rows].T
         found = draw(
             Rows(
-                tokens.numpy().astype(np.int32),
-                probs.numpy(),
-                scores.best_logits.numpy(),
+                tokens.astype(np.int32),
+                probs,
+                best,
                 temperature,
                 top_p,
                 work.sample_top_k[rows],
