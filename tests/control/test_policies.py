@@ -135,9 +135,9 @@ def test_a_pass_is_sent_ahead_of_the_one_before_when_that_leaves_nobody_out() ->
     world, made = adaptive(3)
     runs = [program.decode(2, [1], 2, program.name) for program in made[:2]]
     world.pump()
-    world.clock.advance(0.4)
+    world.clock.advance(0.89)
     assert len(world.passes) == 1, "newcomers may still come along"
-    world.clock.advance(0.2)
+    world.clock.advance(0.01)
     assert len(world.passes) == 2
     assert world.driver.in_flight == 2
     world.run()
