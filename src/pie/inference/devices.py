@@ -1,0 +1,96 @@
+"""Which device a driver computes on, and the two ways of numbers: there, and back.
+
+`python -m pie.inference.devices NAME` says what a device is, or why it cannot be used (exit code 1); for
+`pie doctor`, which does not load torch itself.
+"""
+
+import math
+import re
+import sys
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pie.core.errors import Unavailable
+
+CPU = torch.device("cpu")
+FORM = re.compile(r"cpu|cuda(:\d+)?")
+NUMPY = {
+    torch.float32: np.dtype(np.float32),
+    torch.float64: np.dtype(np.float64),
+    torch.int32: np.dtype(np.int32),
+    torch.int64: np.dtype(np.int64),
+}
+Array = NDArray[np.generic]
+
+
+def open_device(name: str) -> torch.device:
+    """`cpu`, `cuda` (the first one) or `cuda:N`. Raises `Unavailable`, saying what to do."""
+    if not FORM.fullmatch(name):
+        raise Unavailable(f"device {name!r} is not offered; use cpu, cuda or cuda:N")
+    if name == "cpu":
+        return CPU
+    index = int(name.partition(":")[2] or 0)
+    problem = cuda_problem(index)
+    if problem:
+        raise Unavailable(f"device {name!r} cannot be used: {problem}")
+    return torch.device("cuda", index)
+
+
+def cuda_problem(index: int) -> str:
+    """Why there is no such GPU; empty if there is one."""
+    if not torch.backends.cuda.is_built():
+        return (
+            f"this torch has no CUDA: {torch.__version__}; install a build that has "
+            "(https://pytorch.org/get-started/locally), or use cpu"
+        )
+    if not torch.cuda.is_available():
+        return f"torch {torch.__version__} finds no GPU; does nvidia-smi show one? Or use cpu"
+    count = torch.cuda.device_count()
+    return "" if index < count else f"this machine has {count}, counted from 0"
+
+
+def describe(device: torch.device) -> str:
+    """For people."""
+    if device.type != "cuda":
+        return device.type
+    facts = torch.cuda.get_device_properties(device)
+    return f"{device}: {facts.name}, {facts.total_memory / 2**30:.0f} GiB"
+
+
+def sent(array: NDArray[np.generic], device: torch.device) -> torch.Tensor:
+    """The array on the device; on the processor it shares its memory."""
+    return torch.from_numpy(array).to(device)
+
+
+def fetched(*tensors: torch.Tensor) -> list[NDArray[np.generic]]:
+    """The tensors as arrays, in one copy for all of them; on the processor they share their memory."""
+    if all(tensor.is_cpu for tensor in tensors):
+        return [tensor.numpy() for tensor in tensors]
+    data = copied(torch.cat([tensor.contiguous().view(-1).view(torch.uint8) for tensor in tensors]))
+    arrays: list[NDArray[np.generic]] = []
+    start = 0
+    for tensor in tensors:
+        arrays.append(np.ndarray(tuple(tensor.shape), NUMPY[tensor.dtype], data.data, start).copy())
+        start += math.prod(tensor.shape) * arrays[-1].itemsize
+    return arrays
+
+
+def copied(data: torch.Tensor) -> NDArray[np.uint8]:
+    """Everything that comes back from a device comes through here."""
+    found: NDArray[np.uint8] = data.cpu().numpy()
+    return found
+
+
+def main() -> int:
+    try:
+        print(describe(open_device(sys.argv[1])))
+    except Unavailable as error:
+        print(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
