@@ -79,7 +79,7 @@ class Pool(Generic[P]):
     def check_integrity(self, held: Iterable[P]) -> None:
         """`held`: where each living lease is. Raises `InternalError` unless everything adds up."""
         expected = Counter(held)
-        actual = {place: self.refs[place] for place in self._ids if self.refs[place]}
+        actual = {place: refs for place, refs in zip(self._ids, self.refs, strict=True) if refs}
         if actual != dict(expected):
             wrong = sorted(place for place in self._ids if actual.get(place, 0) != expected[place])
             raise InternalError(f"{self.noun}s {wrong[:8]} are not held as often as leases say")

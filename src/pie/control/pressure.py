@@ -21,6 +21,8 @@ from pie.core.errors import OutOfResources
 if TYPE_CHECKING:
     from pie.control.batch import Batch
 
+RETRY_SECONDS = 0.01
+"""Nobody tries more often while nothing happens."""
 Rank = tuple[int, int]
 """Of a program: higher goes first."""
 
@@ -149,7 +151,7 @@ class Pressure:
     @property
     def retry_seconds(self) -> float:
         """When nothing happens, the time after which somebody may have become idle."""
-        return self._settings.idle_ms / 1000
+        return max(self._settings.idle_ms / 1000, RETRY_SECONDS)
 
     def fed(self, now: float) -> list[CommandQueue]:
         """Starved queues that may try again, those of the highest rank first."""
