@@ -1,5 +1,6 @@
 """Models for the tests of this room: tiny random Llamas, and the default one where it must be real."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pie.models import DEFAULT_SOURCE, ModelConfig, ModelStore, StoredModel
 from pie.models.tiny import TINY, write_tiny_llama
 from pie.settings import Settings
 
+os.environ.setdefault("TRITON_INTERPRET", "1")  # read when the kernel is imported
 MakeModel = Callable[[ModelConfig], StoredModel]
 
 

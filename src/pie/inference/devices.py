@@ -7,6 +7,8 @@
 import math
 import re
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +18,12 @@ from pie.core.errors import Unavailable
 
 CPU = torch.device("cpu")
 FORM = re.compile(r"cpu|cuda(:\d+)?")
-NUMPY = {
-    torch.float32: np.dtype(np.float32),
-    torch.float64: np.dtype(np.float64),
-    torch.int32: np.dtype(np.int32),
-    torch.int64: np.dtype(np.int64),
+NUMPY: Mapping[torch.dtype, type[np.generic]] = {
+    torch.float32: np.float32,
+    torch.float64: np.float64,
+    torch.int32: np.int32,
+    torch.int64: np.int64,
 }
-Array = NDArray[np.generic]
 
 
 def open_device(name: str) -> torch.device:
@@ -40,7 +41,7 @@ def open_device(name: str) -> torch.device:
 
 def cuda_problem(index: int) -> str:
     """Why there is no such GPU; empty if there is one."""
-    if not torch.backends.cuda.is_built():
+    if torch.version.cuda is None:
         return (
             f"this torch has no CUDA: {torch.__version__}; install a build that has "
             "(https://pytorch.org/get-started/locally), or use cpu"
@@ -64,12 +65,12 @@ def sent(array: NDArray[np.generic], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(array).to(device)
 
 
-def fetched(*tensors: torch.Tensor) -> list[NDArray[np.generic]]:
+def fetched(*tensors: torch.Tensor) -> list[NDArray[Any]]:
     """The tensors as arrays, in one copy for all of them; on the processor they share their memory."""
     if all(tensor.is_cpu for tensor in tensors):
         return [tensor.numpy() for tensor in tensors]
     data = copied(torch.cat([tensor.contiguous().view(-1).view(torch.uint8) for tensor in tensors]))
-    arrays: list[NDArray[np.generic]] = []
+    arrays: list[NDArray[Any]] = []
     start = 0
     for tensor in tensors:
         arrays.append(np.ndarray(tuple(tensor.shape), NUMPY[tensor.dtype], data.data, start).copy())

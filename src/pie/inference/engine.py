@@ -1,9 +1,11 @@
 """Which weights and kernels a driver works with: decided once, at its start, and said in one sentence."""
 
+import importlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,6 +19,7 @@ from pie.inference.compiled import (
     CompiledLlama,
     small_weights,
 )
+from pie.inference.devices import CPU
 from pie.inference.forms import BrainForm, Form, FullForm, RowForm, SmallForm
 from pie.inference.kernels.build import Builder, NoKernels
 from pie.inference.kernels.library import Kernels
@@ -64,27 +67,43 @@ class Opener:
     settings: InferenceSettings
     prepared: Path
     progress: Progress
+    device: torch.device = CPU
 
     def open(self) -> Engine:
-        """Raises `Unavailable` for an unknown precision, and what `PreparedWeights` raises."""
+        """Raises `Unavailable` for what is not offered here, and what `PreparedWeights` raises."""
+        self._refuse_graphs()
         kernels = self._kernels()
         choice = self._choose(kernels)
         pages = self._pages(self._choose_pages(choice, kernels))
         text = f"{choice}; pages in {pages.precision}"
         log.info("precision: %s", text)
-        attention: Attention
-        if kernels is None:
-            attention = TorchAttention(pages, self.config.heads)
-        else:
-            attention = CompiledAttention(kernels, pages, self.config.heads)
+        attention = self._attention(choice, kernels, pages)
         return Engine(self._model(choice, kernels, pages), attention, pages, text)
+
+    def _refuse_graphs(self) -> None:
+        if self.settings.cuda_graphs and self.device == CPU:
+            raise Unavailable("cuda_graphs is for GPUs; leave it out, or set device to cuda")
+        if self.settings.cuda_graphs and self.settings.kernels == "torch":
+            raise Unavailable("cuda_graphs needs the Triton kernel; leave it out, or set kernels to auto")
+
+    def _attention(self, choice: Choice, kernels: Kernels | None, pages: PageStorage) -> Attention:
+        if kernels is not None:
+            return CompiledAttention(kernels, pages, self.config.heads)
+        if self.device == CPU or self.settings.kernels == "torch":
+            return TorchAttention(pages, self.config.heads)
+        attention: Attention = with_triton("attention").TritonAttention(
+            pages, self.config.heads, exact=choice.precision == "fp32"
+        )
+        return attention
 
     def _pages(self, precision: KvPrecision) -> PageStorage:
         settings = self.settings
-        return PageStorage(self.config, settings.pages, settings.page_size, settings.embs, precision)
+        return PageStorage(
+            self.config, settings.pages, settings.page_size, settings.embs, precision, self.device
+        )
 
     def _kernels(self) -> Kernels | None:
-        if self.settings.kernels == "torch":
+        if self.settings.kernels == "torch" or self.device != CPU:
             return None
         if self.config.head_dim > MOST_HEAD_DIM:
             log.warning(
@@ -103,6 +122,8 @@ class Opener:
         asked = self.settings.precision
         if asked not in PRECISIONS:
             raise Unavailable(f"precision {asked!r} is not offered; use one of {', '.join(PRECISIONS)}")
+        if self.device != CPU:
+            return choose_on_gpu(asked)
         if asked != "auto":
             return Choice(asked)
         if kernels is not None and kernels.instructions != "plain":
@@ -116,7 +137,7 @@ class Opener:
         if asked == "auto":
             return "int8" if kernels is not None and choice.precision in SMALL else "fp32"
         if asked == "int8" and kernels is None:
-            raise Unavailable("kv_precision 'int8' needs the compiled kernels; use 'fp32'")
+            raise Unavailable("kv_precision 'int8' needs the compiled kernels, on the processor; use 'fp32'")
         if asked == "fp32":
             return "fp32"
         if asked == "int8":
@@ -136,7 +157,13 @@ class Opener:
             form = SMALL[choice.precision]
             weights = small_weights(kernels, self._load(form), self.config, form, MANY_INPUTS)
             return CompiledLlama(self.config, weights, kernels, pages)
-        return Llama(self.config, self._torch_weights(choice.precision))
+        weights = self._torch_weights(choice.precision)
+        if not self.settings.cuda_graphs:
+            return Llama(self.config, weights)
+        graphed: Llama = with_triton("graphs").GraphedLlama(
+            self.config, weights, pages, exact=choice.precision == "fp32"
+        )
+        return graphed
 
     def _torch_weights(self, precision: str) -> LlamaWeights:
         if precision == "fp32":
@@ -150,7 +177,26 @@ class Opener:
         )
 
     def _load(self, form: Form) -> Tensors:
-        return PreparedWeights(self.prepared).load(self.model, self.config, form, self.progress)
+        tensors = PreparedWeights(self.prepared).load(self.model, self.config, form, self.progress)
+        if self.device == CPU:
+            return tensors
+        return {name: tensor.to(self.device) for name, tensor in tensors.items()}
+
+
+def choose_on_gpu(asked: str) -> Choice:
+    if asked in ("int4", "int8"):
+        raise Unavailable(f"precision {asked!r} is for the processor; on a GPU use bf16 or fp32")
+    return Choice("bf16", "on a GPU") if asked == "auto" else Choice(asked)
+
+
+def with_triton(part: str) -> Any:
+    """A module that only loads where Triton is installed, as it is with every torch for CUDA on Linux."""
+    try:
+        return importlib.import_module(f"pie.inference.triton_{part}")
+    except ImportError as error:
+        raise Unavailable(
+            f"a GPU needs Triton ({error}); pip install triton, or set kernels to torch"
+        ) from error
 
 
 def full_product(tensors: Tensors, name: str) -> Product:

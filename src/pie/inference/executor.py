@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 from pie.core.driver import DriverSpec
-from pie.core.errors import Unavailable
 from pie.core.passes import Pass, PassResult, RowFault, fault_columns
 from pie.core.progress import NoProgress, Progress
 from pie.inference.checks import Contents, find_fault
 from pie.inference.checks_matchers import matcher_faults
 from pie.inference.columns import Columns, columns_of
+from pie.inference.devices import open_device
 from pie.inference.engine import Engine, Opener
 from pie.inference.handlers.copy import copy_tokens
 from pie.inference.handlers.distribution import NotFinite
@@ -49,17 +49,19 @@ class TorchExecutor:
         prepared: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
-        refuse_unknown(settings)
+        device = open_device(settings.device)
         torch.set_num_threads(settings.threads)
         config = read_config(model)
         cache = prepared or model.folder.parent.parent / "prepared"
-        self._embs = EmbStorage(settings.embs, config.hidden_size)
+        self._embs = EmbStorage(settings.embs, config.hidden_size, device)
         self._slots = SlotStorage(settings.slots)
-        self.engine = engine = Opener(model, config, settings, cache, progress or NoProgress()).open()
+        self.engine = engine = Opener(
+            model, config, settings, cache, progress or NoProgress(), device
+        ).open()
         self._model, self._pages = engine.model, engine.pages
         self._host = HostStorage()
-        lora = open_lora(config, settings)
-        self._forward = Forward(self._model, Rotary(config), engine.attention, self._pages, self._embs, lora)
+        lora, rotary = open_lora(config, settings, device), Rotary(config, device)
+        self._forward = Forward(self._model, rotary, engine.attention, self._pages, self._embs, lora)
         self._matchers = open_matchers(model, config)
         self._samples = Samples(self._model, self._embs, self._slots, self._matchers)
         self._spec = make_spec(config, settings, engine)
@@ -115,11 +117,6 @@ def failed(work: Pass, started: float, error: str) -> PassResult:
     return PassResult(work.number, time.perf_counter() - started, error=error)
 
 
-def refuse_unknown(settings: InferenceSettings) -> None:
-    if settings.device != "cpu":
-        raise Unavailable(f"device {settings.device!r} is not offered; use 'cpu'")
-
-
 def make_spec(config: ModelConfig, settings: InferenceSettings, engine: Engine) -> DriverSpec:
     return DriverSpec(
         page_size=settings.page_size,
@@ -138,9 +135,10 @@ def make_spec(config: ModelConfig, settings: InferenceSettings, engine: Engine) 
     )
 
 
-def open_lora(config: ModelConfig, settings: InferenceSettings) -> Lora:
+def open_lora(config: ModelConfig, settings: InferenceSettings, device: torch.device) -> Lora:
     """Raises `BadModel` for an adapter that cannot be read or is not for this model."""
-    return Lora([open_adapter(name, Path(folder), config) for name, folder in settings.adapters], config)
+    adapters = [open_adapter(name, Path(folder), config) for name, folder in settings.adapters]
+    return Lora(adapters, config, device)
 
 
 def open_matchers(model: StoredModel, config: ModelConfig) -> MatcherTable:

@@ -27,6 +27,9 @@ class InferenceSettings:
     kernels_folder: str = ""
     """Where compiled kernels are kept; empty: `PIE_HOME/kernels`."""
     device: str = "cpu"
+    """`cpu`, `cuda` or `cuda:N`."""
+    cuda_graphs: bool = False
+    """Passes that only decode are launched as one; on a GPU."""
     adapters: tuple[tuple[str, str], ...] = ()
     """LoRA adapters: the name that programs use, and PEFT's folder."""
     pass_seconds: float = 300.0
