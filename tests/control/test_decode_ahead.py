@@ -168,7 +168,7 @@ def test_a_failed_pass_fails_the_run_once(slow: World) -> None:
     program = prompted(slow)
     run = program.decode(2, PAGES, 14, "run")
     slow.pump()
-    slow.clock.advance(1.6)
+    slow.clock.advance(1.95)
     assert slow.driver.in_flight == 2
     slow.driver.fail_next("NaN in the logits")
     slow.run()
@@ -182,7 +182,7 @@ def test_a_dead_driver_fails_runs_in_flight_and_they_can_begin_again(slow: World
     for program in programs:
         program.decode(2, PAGES, 14, program.name)
     slow.pump()
-    slow.clock.advance(2.6)
+    slow.clock.advance(2.95)
     assert slow.driver.in_flight == 2
     slow.driver.kill("signal 9")
     for name in "ab":

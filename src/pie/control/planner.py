@@ -20,6 +20,7 @@ from pie.control.placing import PLACERS
 from pie.control.policies import Outlook, make_policy
 from pie.control.pressure import Pressure
 from pie.control.queue import CommandQueue
+from pie.control.riders import find_riders
 from pie.control.settings import ControlSettings
 from pie.control.sharing import Sharing
 from pie.control.ticket import Entry, Ticket
@@ -125,6 +126,13 @@ class Planner:
         )
         self.driver_free(now)
 
+    def arrived(self, ticket: Ticket, now: float) -> None:
+        """Pages are back from disk, or lost: their programs go on, or hear of it."""
+        for space in ticket.arrivals:
+            if space in self._memory.spaces:
+                for queue in self.pressure.wake(space, now):
+                    self._line_up(queue, now)
+
     def driver_free(self, now: float) -> None:
         self._idle_since = now
 
@@ -224,17 +232,20 @@ class Planner:
         return None
 
     def _fill(self, batch: Batch, now: float) -> None:
-        most = self._policy.queues
-        order = self._sharing.order(self.waiting, self._settings.patience)
+        most, patience = self._policy.queues, self._settings.patience
+        order = self._sharing.order(self.waiting, patience)
+        riders = find_riders(self.waiting, patience)
         batch.tenants = self._sharing.tenants
         for queue in order:
             if len(batch) == most:
                 break
-            if queue.space.suspended:
+            if queue.space.suspended or not (riders is None or riders.may_join(queue)):
                 continue
             entry = Entry(queue, queue.epoch, since=queue.since)
             self._take_prefix(batch, entry, now)
             self._sharing.charge(entry)
+            if riders is not None and entry.joined:
+                riders.joined(queue)
             if not queue.work or queue in self.pressure.starved:
                 self.waiting.pop(queue, None)
             elif entry.joined:
