@@ -73,6 +73,8 @@ def inference_settings(settings: Settings) -> InferenceSettings:
         precision=settings.precision,
         kv_precision=settings.kv_precision,
         kernels=settings.kernels,
+        device=settings.device,
+        cuda_graphs=settings.cuda_graphs,
         pass_seconds=settings.pass_seconds,
         adapters=tuple((name, str(folder.absolute())) for name, folder in settings.adapters.items()),
     )

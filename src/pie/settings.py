@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     kernels: Literal["auto", "torch"] = Field(
         "auto", description="auto: compiled on this machine; torch: none, slower"
     )
+    device: str = Field("cpu", description="Where the model runs: cpu, cuda or cuda:N")
+    cuda_graphs: bool = Field(False, description="Launch decoding as one CUDA graph; on a GPU only")
     page_size: int = Field(16, ge=8, le=32, description="Tokens in one key-value page")
     pages: int = Field(4096, ge=1, description="Key-value pages on the device")
     host_pages: int = Field(

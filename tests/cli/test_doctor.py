@@ -52,6 +52,13 @@ def test_a_wrong_version_of_a_pinned_package_fails(
     assert [check.todo for check in found] == ["pip install wasmtime==1.0.0", "pip install no-such==2"]
 
 
+def test_a_device_that_cannot_be_used_fails_with_the_drivers_own_reason() -> None:
+    (found,) = checks.check_device(load_settings(device="cuda:99"))
+    assert found.level == "fail"
+    assert found.text.startswith("device 'cuda:99' cannot be used: ")
+    assert found.todo == "set PIE_DEVICE to cpu"
+
+
 def test_a_full_disk_and_little_memory_are_told(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     monkeypatch.setattr(checks, "memory_available", lambda: 1000)

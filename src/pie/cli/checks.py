@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -142,6 +143,18 @@ def check_port(settings: Settings) -> Iterator[Check]:
         yield Check("port", "ok", f"{settings.port} is free")
 
 
+def check_device(settings: Settings) -> Iterator[Check]:
+    """Asks torch in a process of its own: it takes seconds to load, and only a GPU is in question."""
+    if settings.device == "cpu":
+        yield Check("device", "ok", "cpu")
+        return
+    ask = [sys.executable, "-m", "pie.inference.devices", settings.device]
+    found = subprocess.run(ask, capture_output=True, text=True, check=False, timeout=120)
+    fits = found.returncode == 0
+    text = (found.stdout if found.stdout else found.stderr).strip()
+    yield Check("device", "ok" if fits else "fail", text, "" if fits else "set PIE_DEVICE to cpu")
+
+
 def check_machine(settings: Settings) -> Iterator[Check]:
     cores = settings.threads
     yield Check("cores", "ok", str(cores))
@@ -170,5 +183,6 @@ CHECKS: tuple[Callable[[Settings], Iterator[Check]], ...] = (
     check_model,
     check_caches,
     check_port,
+    check_device,
     check_machine,
 )

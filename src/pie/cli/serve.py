@@ -52,6 +52,12 @@ def serve(
     kv_precision: Annotated[
         str | None, typer.Option(help="Of keys and values: auto, fp32, int8 [default: auto].")
     ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where the model runs: cpu, cuda, cuda:N [default: cpu].")
+    ] = None,
+    cuda_graphs: Annotated[
+        bool | None, typer.Option("--cuda-graphs", help="Launch decoding as one CUDA graph; on a GPU only.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of the driver [default: all cores].")] = None,
     pages: Annotated[int | None, typer.Option(help="Key-value pages [default: 4096].")] = None,
     host_pages: Annotated[
@@ -109,6 +115,8 @@ def serve(
         policy=policy,
         precision=precision,
         kv_precision=kv_precision,
+        device=device,
+        cuda_graphs=cuda_graphs,
         threads=threads,
         pages=pages,
         host_pages=host_pages,
