@@ -15,11 +15,9 @@ from pie.inference.attention import Attention
 from pie.inference.columns import Ints
 from pie.inference.devices import sent
 from pie.inference.storage import PageStorage
-from pie.inference.triton_kernel import ENTRIES, attend_tiles
+from pie.inference.triton_kernel import ENTRIES, Shape, attend_tiles
 from pie.inference.visibility import Block, Rows, View
 
-LEAST = 16
-"""Of each side of a product in Triton."""
 Bytes = NDArray[np.uint8]
 
 
@@ -88,39 +86,6 @@ class TritonAttention(Attention):
             LINES=shape.block_lines if tiles.masked else shape.row_lines, SLOTS=shape.slots,
             MASKED=tiles.masked, PRECISION=self._precision, num_warps=4, num_stages=2,
         )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How large the kernel's matrices are: what should fit a GPU's shared memory (100 kB) with all heads."""
-
-    group: int
-    head_dim: int
-
-    @property
-    def dim(self) -> int:
-        return max(LEAST, next_power(self.head_dim))
-
-    @property
-    def slots(self) -> int:
-        return 32 if self.dim <= 128 else LEAST
-
-    @property
-    def row_lines(self) -> int:
-        return max(LEAST, next_power(self.group))
-
-    @property
-    def block_lines(self) -> int:
-        return max(self.row_lines, LEAST, min(64, 4096 // self.dim))
-
-    @property
-    def block_inputs(self) -> int:
-        """Inputs in a tile of a block."""
-        return self.block_lines // self.group
-
-
-def next_power(count: int) -> int:
-    return 1 << (count - 1).bit_length()
 
 
 def plan_of(view: View, pages: PageStorage, shape: Shape) -> Plan:

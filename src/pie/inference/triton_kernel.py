@@ -6,12 +6,49 @@ with a running softmax (Milakov and Gimelshein 2018; Dao et al. 2022), so that n
 Rows of the list that follow each other in a page lie together in memory.
 """
 
+from dataclasses import dataclass
+
 import triton
 import triton.language as tl
 
 ENTRIES = 6
 """Of a tile in the table: its first input and their count; where its list of rows starts and how long it is;
 where its mask starts (bytes) and how many bytes a line of the mask has."""
+LEAST = 16
+"""Of each side of a product in Triton."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large the kernel's matrices are. They fit 99 KiB, a block's shared memory on any GPU since Ampere."""
+
+    group: int
+    head_dim: int
+
+    @property
+    def dim(self) -> int:
+        return max(LEAST, next_power(self.head_dim))
+
+    @property
+    def slots(self) -> int:
+        return 32 if self.dim <= 128 else LEAST
+
+    @property
+    def row_lines(self) -> int:
+        return max(LEAST, next_power(self.group))
+
+    @property
+    def block_lines(self) -> int:
+        return max(self.row_lines, LEAST, min(64, 4096 // self.dim))
+
+    @property
+    def block_inputs(self) -> int:
+        """Inputs in a tile of a block."""
+        return self.block_lines // self.group
+
+
+def next_power(count: int) -> int:
+    return 1 << (count - 1).bit_length()
 
 
 @triton.jit
