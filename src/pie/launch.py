@@ -36,7 +36,7 @@ from pie.models import (
     model_info,
 )
 from pie.server import Backend, Listener, ServerSettings, Service, bind, make_app
-from pie.settings import Settings
+from pie.settings import Settings, default_threads
 
 T = TypeVar("T")
 
@@ -65,6 +65,8 @@ def inference_settings(settings: Settings) -> InferenceSettings:
         page_size=settings.page_size,
         pages=settings.pages,
         host_pages=settings.host_pages,
+        disk_pages=settings.disk_pages,
+        swap_folder=str((settings.swap_dir or settings.home / "swap").absolute()),
         embs=settings.embs,
         slots=settings.slots,
         matchers=settings.matchers,
@@ -153,11 +155,20 @@ def admission_settings(settings: Settings) -> AdmissionSettings:
     )
 
 
+def compute_share(settings: Settings) -> float:
+    """Drivers that use all cores wait for whatever else runs on one of them."""
+    if settings.compute_share is not None:
+        return settings.compute_share
+    busy = (1 + len(settings.more_models)) * settings.threads
+    return 1.0 if busy < default_threads() else 0.25
+
+
 def application_settings(settings: Settings) -> ApplicationSettings:
     return ApplicationSettings(
         home=settings.home,
         admission=admission_settings(settings),
         limits=default_limits(settings),
+        compute_share=compute_share(settings),
         egress=egress_settings(settings),
         store=store_settings(settings),
     )

@@ -84,6 +84,8 @@ class Settings(BaseSettings):
     host_pages: int = Field(
         8192, ge=0, description="Pages of suspended programs in host memory, as needed; 0: never suspend"
     )
+    disk_pages: int = Field(0, ge=0, description="Such pages on disk, when host memory is full")
+    swap_dir: Path | None = Field(None, description="Folder for those (default: swap in the home folder)")
     embs: int = Field(32768, ge=1, description="Embedding slots on the device")
     slots: int = Field(16384, ge=1, description="Token slots on the device")
     matchers: int = Field(4096, ge=0, description="Places in grammars, of all programs together")
@@ -107,6 +109,11 @@ class Settings(BaseSettings):
     record_mib: int = Field(1024, ge=1, description="Size at which that file ends")
     trace_events: int = Field(2048, ge=0, description="Runs and calls in a program's timeline; 0: none")
 
+    compute_share: float | None = Field(
+        None, gt=0, le=1,
+        description="Of a core, for programs that compute while a driver works "
+        "(default: a quarter where drivers use all cores, else all)",
+    )  # fmt: skip
     memory_mib: int = Field(128, ge=32, description="Memory of one inferlet")
     cpu_seconds: float = Field(10.0, gt=0, description="Processor time of one inferlet")
     wall_seconds: float = Field(600.0, gt=0, description="Life time of one inferlet")

@@ -17,7 +17,7 @@ from pie.settings import Settings
 from pie.testing import FakeExecutor, fake_spec
 
 SETTINGS = InferenceSettings(
-    page_size=8, pages=32, host_pages=4, embs=256, threads=1, precision="fp32", kernels="torch"
+    page_size=8, pages=32, host_pages=4, disk_pages=4, embs=256, threads=1, precision="fp32", kernels="torch"
 )
 
 
@@ -35,10 +35,11 @@ def executor(request: pytest.FixtureRequest, tiny_model: StoredModel) -> Executo
     if request.param == "compiled":
         folder = Settings().home / "kernels"
         return TorchExecutor(tiny_model, replace(SETTINGS, kernels="auto", kernels_folder=str(folder)))
-    host = SETTINGS.host_pages
-    return FakeExecutor(
-        fake_spec(SETTINGS.pages, SETTINGS.embs, SETTINGS.page_size, TINY.vocabulary_size, host_pages=host)
-    )
+    spec = fake_spec(
+        SETTINGS.pages, SETTINGS.embs, SETTINGS.page_size, TINY.vocabulary_size,
+        host_pages=SETTINGS.host_pages, disk_pages=SETTINGS.disk_pages,
+    )  # fmt: skip
+    return FakeExecutor(spec)
 
 
 @pytest.fixture(params=["fake", "torch"])

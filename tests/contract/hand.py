@@ -1,9 +1,13 @@
 """A hand on an executor: runs passes and compares what comes back."""
 
 import math
+import os
 from collections.abc import Sequence
 
 from pie.core.driver import Executor
+from pie.inference.executor import TorchExecutor
+from pie.inference.host_storage import packed_size
+from pie.testing import FakeExecutor
 from pie.testing.passes import Answer, PassBuilder, answers
 
 OUT = 200
@@ -14,6 +18,18 @@ class Hand:
     def __init__(self, executor: Executor) -> None:
         self.executor = executor
         self.page_size = executor.spec.page_size
+
+    def damage(self, place: int) -> None:
+        """The page at the given place on disk: one byte of it is another one."""
+        if isinstance(self.executor, FakeExecutor):
+            self.executor.damaged[self.executor.spec.host_pages + place] = "a test damaged it"
+        elif isinstance(self.executor, TorchExecutor):
+            storage = self.executor.disk
+            assert storage is not None
+            storage.sync()
+            size = packed_size(self.executor.engine.pages)
+            (byte,) = os.pread(storage.file.fileno(), 1, place * size)
+            os.pwrite(storage.file.fileno(), bytes((byte ^ 1,)), place * size)
 
     def run(self, builder: PassBuilder) -> list[Answer]:
         """The answers of a pass that must succeed."""

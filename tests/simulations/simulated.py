@@ -8,6 +8,7 @@ from naive import NaiveProgram
 from scripts import FIRST, SCRIPTS, VOCABULARY, Script, Sleep, Text
 from world import PAGE_SIZE, emb_names, page_names
 
+from pie.control.leases import WITH_A_PASS
 from pie.core.commands import (
     AllocEmbs,
     AllocPages,
@@ -37,24 +38,27 @@ class Answer:
         self.program = program
         self.expected = expected
         self.tokens: list[int] = []
+        self.value: Any = None
         self.done = False
         self.error: PieError | None = None
 
     def add(self, token: int) -> None:
-        assert not self.done, "a token after the end"
+        if self.done:
+            self.program.simulation.problems.append(f"{self.program.name}: a token after the end")
         self.tokens.append(token)
         self.program.simulation.note_progress()
 
     def resolve(self, value: Any) -> None:
+        self.value = self.tokens or value
         self._finish()
-        self.program.compare(self, self.tokens or value)
 
     def fail(self, error: PieError) -> None:
-        self._finish()
         self.error = error
+        self._finish()
 
     def _finish(self) -> None:
-        assert not self.done, "a completion was called twice"
+        if self.done:
+            self.program.simulation.problems.append(f"{self.program.name}: a completion was called twice")
         self.done = True
         self.program.simulation.answered(self)
 
@@ -63,15 +67,14 @@ class Notice:
     """A completion that is told how many pages are missing."""
 
     def __init__(self, give_back: Callable[[], None]) -> None:
-        self.resolve_with = give_back
-        self.told = False
+        self.give_back = give_back
+        self.missing: Any = None
 
     def resolve(self, value: Any) -> None:
-        assert value > 0
-        self.told = True
+        self.missing = value
 
     def fail(self, error: PieError) -> None:
-        raise AssertionError(f"a notice failed: {error}")
+        self.missing = error
 
 
 class Simulated:
@@ -112,9 +115,10 @@ class Simulated:
         if self.over:
             return
         try:
-            if self._notice is not None and self._notice.told:
+            if self._notice is not None and self._notice.missing is not None:
                 notice, self._notice = self._notice, None
-                notice.resolve_with()
+                assert notice.missing > 0, "told that no page is missing"
+                notice.give_back()
             waits = next(self.script)
         except StopIteration:
             assert all(answer.done for answer in self.waits), f"{self.name} heard nothing"
@@ -132,6 +136,7 @@ class Simulated:
         if self.over:
             return
         if answer.error is None:
+            self.compare(answer)
             self.resume()
         else:
             self._failed(answer.error)
@@ -147,6 +152,11 @@ class Simulated:
         else:
             self._clean_up()
             self.simulation.call_in(0.5 if isinstance(error, Unavailable) else 0.01, self._again)
+
+    def has_lost_page(self) -> bool:
+        """One of its own, on disk."""
+        (space,) = self.session._spaces.values()
+        return any(lease.loss != WITH_A_PASS for lease in space.pages.living())
 
     def _again(self) -> None:
         if not self.over:
@@ -186,9 +196,9 @@ class Simulated:
         self.waits = [one for one in self.waits if not one.done] + [answer]
         return answer
 
-    def compare(self, answer: Answer, value: Any) -> None:
+    def compare(self, answer: Answer) -> None:
         """What was said must be what it would have heard alone."""
-        expected = answer.expected
+        expected, value = answer.expected, answer.value
         if hasattr(expected, "tokens"):
             assert (value.tokens, value.probs) == (expected.tokens, expected.probs), f"{self.name}: {value}"
         elif expected is not None:

@@ -7,7 +7,7 @@ accounted for, nobody waits, and at no time may passes be sent for long without 
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -45,12 +45,17 @@ class Simulation:
         dice = self.dice = Random(seed)
         self.crowded = dice.random() < 0.8
         self.roomy = dice.random() < 0.6
-        """Host memory has room for everything."""
+        """Host memory and disk have room for everything."""
+        host_pages, disk_pages = dice.choice([0, 2, 10]), dice.choice([0, 0, 3, 20])
+        if self.roomy:
+            host_pages, disk_pages = dice.choice([(400, 0), (0, 400), (3, 400)])
         spec = fake_spec(
             dice.randint(12, 24) if self.crowded else 300, 600, PAGE_SIZE, VOCABULARY, slots=200, matchers=40,
-            context=256, host_pages=400 if self.roomy else dice.choice([0, 2, 10]),
+            context=256, host_pages=host_pages, disk_pages=disk_pages,
         )  # fmt: skip
         self.has_quotas = dice.random() < 0.2
+        self.damage = dice.choice([0.0, 0.1])
+        """Share of passes with pages for the disk of which one is damaged there."""
         self.slow = dice.choice([0.0, 0.01, 0.1])
         """Share of passes that take a hundred times as long."""
         self.world = World(self._settings(), spec, auto=False, seconds=self._seconds)
@@ -60,6 +65,7 @@ class Simulation:
         self.programs: list[Simulated] = []
         self.counts: Counter[str] = Counter()
         self.faults = 0
+        self.problems: list[str] = []
         self._exports: dict[str, NaiveExports] = {}
         self._ready: deque[Callable[[], None]] = deque()
         self._to_come = 0
@@ -116,6 +122,8 @@ class Simulation:
         if dice.random() < 0.3:
             for _ in range(dice.randint(1, 2)):
                 self._at(dice.uniform(0, 2), self._kill)
+        if dice.random() < 0.2:
+            self._at(dice.uniform(0, 2), self._fill_disk)
         if dice.random() < 0.5:
             for _ in range(dice.randint(1, 4)):
                 self._at(dice.uniform(0, 2), self._cancel)
@@ -147,6 +155,20 @@ class Simulation:
             self.counts["passes failed"] += 1
             self.world.driver.fail_next("a fault that was asked for")
 
+    def _write(self, places: Sequence[int]) -> None:
+        """Pages are going to be on disk; sometimes one is damaged there."""
+        self.counts["to disk"] += len(places)
+        if places and self.dice.random() < self.damage:
+            self.counts["pages damaged"] += 1
+            self.world.executor.damaged[self.dice.choice(places)] = "a page was damaged"
+
+    def _fill_disk(self) -> None:
+        """For a while."""
+        executor = self.world.executor
+        executor.disk_is_full = True
+        self.counts["disk full"] += 1
+        self._at(self.world.clock.now() + 1.0, lambda: setattr(executor, "disk_is_full", False))
+
     def _kill(self) -> None:
         if self.world.driver.alive:
             self.faults += 1
@@ -159,6 +181,7 @@ class Simulation:
             self._ready.popleft()()
         self.world.pump()
         self._watch()
+        assert not self.problems, self.problems
         if self._goes_on and not self._ready and not self.world.clock.run_next():
             waiting = [program.name for program in self.programs if not program.over]
             raise AssertionError(f"{waiting} wait, and nothing will ever happen")
@@ -169,7 +192,9 @@ class Simulation:
         self._seen += len(passes)
         self.counts["passes"] += len(passes)
         for work in passes:
+            first = self.world.spec.host_pages
             self.counts["swapped out"] += len(work.swap_outs) // 2
+            self._write([place for place in work.swap_outs[1::2] if place >= first])
             self._idle_passes = 0 if does_something(work) else self._idle_passes + 1
         self._idle_steps += 1
         if self._idle_passes > MOST_PASSES or self._idle_steps > MOST_STEPS:
@@ -223,12 +248,12 @@ class Simulation:
         """Nobody may get an error for no reason."""
         self.counts[type(error).__name__] += 1
         limited = self.has_quotas or program.limits != type(program.limits)()
-        full = self.crowded and not self.roomy
+        full = (self.crowded or any(other.too_much for other in self.programs)) and not self.roomy
         allowed = {
             LimitExceeded: limited,
             OutOfResources: full or program.too_much or any(self._exports.values()),
             InternalError: self.faults > 0 and "a fault that was asked for" in str(error),
-            Unavailable: self.faults > 0,
+            Unavailable: self.faults > 0 or program.has_lost_page(),
         }
         if not allowed.get(type(error), False):
             raise AssertionError(f"{program.name} got an error for no reason: {error!r}") from error

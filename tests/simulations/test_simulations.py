@@ -22,6 +22,7 @@ def test_simulations_have_suspensions_and_every_kind_of_fault() -> None:
     for seed in range(1000, 1020):
         counts += Simulation(seed).run().counts
     wanted = {"suspensions", "notices", "cancelled", "driver deaths", "passes failed", "answers"}
+    wanted |= {"to disk", "pages damaged", "disk full"}
     assert wanted <= counts.keys()
 
 

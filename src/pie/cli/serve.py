@@ -64,6 +64,12 @@ def serve(
         int | None,
         typer.Option(help="Pages of suspended programs in host memory; 0: never suspend [default: 8192]."),
     ] = None,
+    disk_pages: Annotated[
+        int | None, typer.Option(help="Such pages on disk, when host memory is full [default: 0].")
+    ] = None,
+    swap_dir: Annotated[
+        Path | None, typer.Option(help="Folder for those [default: swap in Pie's home].")
+    ] = None,
     adapter: AdapterOption = None,
     instances: Annotated[int | None, typer.Option(help="Programs at once, at most [default: 2048].")] = None,
     launch_queue: Annotated[
@@ -120,6 +126,8 @@ def serve(
         threads=threads,
         pages=pages,
         host_pages=host_pages,
+        disk_pages=disk_pages,
+        swap_dir=swap_dir,
         adapters=read_adapters(adapter),
         instances=instances,
         launch_queue=launch_queue,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pie.control.addresses import NameTable
+from pie.control.addresses import AddressSpace, NameTable
 from pie.control.columns import Columns
 from pie.control.conflicts import Touched
 from pie.control.faults import Fallible, Fallibles
@@ -43,6 +43,8 @@ class Batch:
         self.pressure = pressure
         self.host_places: set[HostPlace] = set()
         """That the pass fills."""
+        self.arrivals: list[AddressSpace] = []
+        """Programs that are awake when the pass has returned: their pages come from disk."""
         self.settings = settings
         self.spec = spec
         self.number = number
@@ -142,5 +144,6 @@ class Batch:
             self.questions,
             self.touched.written(),
             self.host_places,
+            self.arrivals,
             fallible=self._fallible,
         )

@@ -2,7 +2,7 @@
 
 from itertools import islice
 
-from pie.control.faults import Refusal, are_known, find_refusals
+from pie.control.faults import Refusal, are_known, find_lost, find_refusals
 from pie.control.memory import Memory
 from pie.control.outcomes import Outcome, StepOutcome
 from pie.control.planner import Planner
@@ -36,15 +36,17 @@ class Dispatcher:
             self.fail(InternalError(f"the model failed in pass {result.number}: {result.error}"), now)
             return
         ticket = in_flight[0]
-        if not (fits(ticket.work, result) and are_known(ticket.fallible, result)):
+        if not (fits(ticket.work, result) and are_known(ticket.fallible, ticket.work, result)):
             self.fail(InternalError(f"the driver's answer to pass {result.number} has the wrong shape"), now)
             return
         over = self._charge(ticket, result.seconds)
         if result.fault_rows:
+            self._memory.lose_pages(dict(find_lost(ticket.work, result)), now)
             self._refuse_rows(ticket, result, now)
         self._take_samples(ticket, result)
         self._answer(ticket, result)
         in_flight.popleft()
+        self._planner.arrived(ticket, now)
         self._planner.returned(ticket, result.seconds, now)
         self.traffic.count(ticket, result.seconds)
         for entry in over:
@@ -64,6 +66,8 @@ class Dispatcher:
             self._memory.lose(ticket.written, now)
             self._memory.lose_swapped(ticket.host_places, now)
         self._memory.settle()
+        for ticket in tickets:
+            self._planner.arrived(ticket, now)
         self._planner.driver_free(now)
         self.traffic.failed_passes += len(tickets)
 

@@ -97,7 +97,7 @@ class Lane:
 
     def close_space(self, space: AddressSpace) -> None:
         self.exports.of(space.tenant).close_space(space)
-        self.planner.pressure.notices.close(space)
+        self.planner.pressure.close(space)
         self.memory.close_space(space, self._clock.now())
         self.memory.settle()
 

@@ -27,8 +27,11 @@ class Absence(Enum):
 
     EMPTY = "nothing was written yet; memory is found at the first use"
     LOST = "the contents went with a failed pass or a dead driver"
-    SWAPPED = "the contents wait in host memory: its program is suspended"
+    SWAPPED = "the contents wait in host memory or on disk: its program is suspended"
     FREED = "its queue has reached the command that frees it"
+
+
+WITH_A_PASS = "with a failed pass or a restarted driver"
 
 
 class Origin(Protocol):
@@ -49,7 +52,7 @@ class Lease(Generic[V, P]):
     Swapping moves a lease between `physical` and other tiers without its commands noticing.
     """
 
-    __slots__ = ("absence", "host", "name", "noun", "origin", "physical")
+    __slots__ = ("absence", "host", "loss", "name", "noun", "origin", "physical")
 
     def __init__(self, noun: str, name: V) -> None:
         self.noun = noun
@@ -58,6 +61,8 @@ class Lease(Generic[V, P]):
         self.absence = Absence.EMPTY
         self.host: HostPlace | None = None
         """Where the contents wait while the program is suspended."""
+        self.loss = WITH_A_PASS
+        """How the contents were lost, where they were."""
         self.origin: Origin | None = None
         """Somebody else's: it can be read but not written."""
 
@@ -66,10 +71,11 @@ class Lease(Generic[V, P]):
         """It has no contents anywhere."""
         return self.physical is None and self.host is None
 
-    def vanish(self, absence: Absence) -> None:
+    def vanish(self, absence: Absence, loss: str = WITH_A_PASS) -> None:
         self.physical = None
         self.host = None
         self.absence = absence
+        self.loss = loss
 
     def unreadable(self) -> PieError:
         """The error of a command that needs contents which are not there."""
@@ -85,8 +91,8 @@ class Lease(Generic[V, P]):
                 "synchronize that queue first"
             )
         return Unavailable(
-            f"the contents of {self.noun} {self.name} were lost with a failed pass or a restarted driver: "
-            "free it, allocate it again and recompute"
+            f"the contents of {self.noun} {self.name} were lost {self.loss}: free it, allocate it again and "
+            "recompute"
         )
 
 

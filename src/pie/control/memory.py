@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 from pie.control.addresses import AddressSpace, NameTable
-from pie.control.leases import Absence, Kind, Lease, P, PageLease, V
+from pie.control.leases import WITH_A_PASS, Absence, Kind, Lease, P, PageLease, V
 from pie.control.pool import Pool
 from pie.control.sampled import Sampled
 from pie.control.shelf import GrammarShelf
@@ -32,8 +32,9 @@ class Memory:
             "slots": self.slots,
             "matchers": self.matchers,
         }
-        self.host = Pool("host page", [HostPlace(i) for i in range(spec.host_pages)])
-        """Where pages of suspended programs wait."""
+        self.host = Pool("host page", [HostPlace(i) for i in range(spec.host_pages + spec.disk_pages)])
+        """Where pages of suspended programs wait: in memory first, then on disk."""
+        self._first_on_disk = spec.host_pages
         self.shelf = GrammarShelf(spec.grammars)
         self.dropped: list[PhysicalMatcher] = []
         """Needed no more; the driver is told with the next pass."""
@@ -77,6 +78,7 @@ class Memory:
         """Gives up the program's pages, as far as host memory has room: from where to where. The pages are
         free when the pass under construction has been built."""
         moves: list[tuple[PhysicalPage, HostPlace]] = []
+        self.host.free.sort(reverse=True)  # memory is taken before disk
         for page, leases in islice(self.movable(space).items(), len(self.host.free)):
             place = self.host.take()
             for lease in leases:
@@ -88,6 +90,13 @@ class Memory:
             space.pages.held.change(-len(leases), now)
             moves.append((page, place))
         return moves
+
+    def is_on_disk(self, place: HostPlace) -> bool:
+        return place >= self._first_on_disk
+
+    @property
+    def pages_on_disk(self) -> int:
+        return sum(map(bool, self.host.refs[self._first_on_disk :]))
 
     def swapped(self, space: AddressSpace) -> dict[HostPlace, list[PageLease]]:
         """What waits in host memory, and the leases that stand for it."""
@@ -178,6 +187,13 @@ class Memory:
             lost = [lease for lease in space.pages.living() if lease.host in places]
             self._drop(space, "pages", lost, Absence.LOST, now)
 
+    def lose_pages(self, lost: Mapping[PhysicalPage, str], now: float) -> None:
+        """The contents of these are gone, and how."""
+        for space in self.spaces:
+            for lease in space.pages.living():
+                if lease.physical is not None and lease.physical in lost:
+                    self._drop(space, "pages", [lease], Absence.LOST, now, lost[lease.physical])
+
     def lose_all(self, now: float) -> None:
         self.shelf.clear()
         for space in self.spaces:
@@ -209,6 +225,7 @@ class Memory:
         leases: Iterable[Lease[Any, Any]],
         absence: Absence,
         now: float,
+        loss: str = WITH_A_PASS,
     ) -> None:
         pool, count = self.pools[kind], 0
         for lease in leases:
@@ -219,5 +236,5 @@ class Memory:
                     self.dropped.append(lease.physical)
             if lease.host is not None:
                 self.host.release(lease.host)
-            lease.vanish(absence)
+            lease.vanish(absence, loss)
         space.tables[kind].held.change(-count, now)

@@ -43,6 +43,8 @@ class Pressure:
         """Queues of suspended programs in which something waits, and since when."""
         self.starved: dict[CommandQueue, float] = {}
         """Queues that need pages which nobody has to give up, and since when."""
+        self._arriving: set[AddressSpace] = set()
+        """Programs whose pages are on their way from disk."""
         self.suspensions = 0
         """How often a program was suspended."""
         self._memory = memory
@@ -82,7 +84,9 @@ class Pressure:
     def _make_room(self, batch: "Batch", space: AddressSpace, count: int) -> bool:
         """Suspends programs until so many pages are obtainable. Those that want to be told first, are."""
         memory, now = self._memory, batch.now
-        self.notices.tell(count - memory.obtainable_pages, space, now)
+        missing = count - memory.obtainable_pages
+        if missing > 0:
+            self.notices.tell(missing, space, now)
         for victim in self._victims(batch, space):
             if memory.obtainable_pages >= count or not memory.host.free:
                 break
@@ -128,7 +132,10 @@ class Pressure:
         memory, now = self._memory, batch.now
         since = self._retrying.get(queue, now)
         helpful = any(
-            other.queues and other.pages.held.held and not other.suspended and other is not queue.space
+            other.queues
+            and other.pages.held.held
+            and (other in self._arriving or not other.suspended)
+            and other is not queue.space
             for other in memory.spaces
         )
         hope = memory.host.free or self.notices.pending(now)
@@ -142,8 +149,8 @@ class Pressure:
         pages, host = self._memory.pages, self._memory.host
         return OutOfResources(
             f"not enough pages: {len(pages.free)} of {pages.total} are free, and {len(host.free)} of "
-            f"{host.total} places in host memory: free some, run fewer programs at once, or start the server "
-            "with more (--pages, --host-pages)"
+            f"{host.total} places in host memory and on disk: free some, run fewer programs at once, or "
+            "start the server with more (--pages, --host-pages, --disk-pages)"
         )
 
     # --- giving back ------------------------------------------------------------------------------------
@@ -171,16 +178,27 @@ class Pressure:
     def bring_back(self, batch: "Batch") -> list[CommandQueue]:
         """Wakes suspended programs that have commands, as far as their pages fit. Their queues."""
         woken: list[CommandQueue] = []
-        spaces = {queue.space: None for queue in self.asleep}
+        spaces = {queue.space: None for queue in self.asleep if queue.space not in self._arriving}
         for space in sorted(spaces, key=rank, reverse=True):
             if not self._has_room_for(batch, space):
                 break
-            for place, page in self._memory.swap_in(space, batch.now):
+            moves = self._memory.swap_in(space, batch.now)
+            for place, page in moves:
                 batch.columns.swap_ins += (place, page)
                 batch.touched.pages_changed.add(page)
-            space.suspended = False
-            note_resumed(space, batch.now)
-            woken += [queue for queue in space.queues if queue in self.asleep]
+            if any(self._memory.is_on_disk(place) for place, _ in moves):
+                self._arriving.add(space)
+                batch.arrivals.append(space)
+            else:
+                woken += self.wake(space, batch.now)
+        return woken
+
+    def wake(self, space: AddressSpace, now: float) -> list[CommandQueue]:
+        """Its pages are back. The queues in which something waits."""
+        self._arriving.discard(space)
+        space.suspended = False
+        note_resumed(space, now)
+        woken = [queue for queue in space.queues if queue in self.asleep]
         for queue in woken:
             del self.asleep[queue]
         return woken
@@ -199,6 +217,11 @@ class Pressure:
         if len(memory.pages.free) < need + above:
             self._make_room(batch, space, need + above)
         return len(memory.pages.free) >= min(need + above, memory.pages.total)
+
+    def close(self, space: AddressSpace) -> None:
+        """The program has ended."""
+        self._arriving.discard(space)
+        self.notices.close(space)
 
     def forget(self, queue: CommandQueue) -> None:
         """Nothing waits in it any more."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pie.control.addresses import AddressSpace
 from pie.control.faults import Fallibles, Refusal
 from pie.control.leases import Kind
 from pie.control.queue import CommandQueue
@@ -73,7 +74,9 @@ class Ticket:
     written: Mapping[Kind, set[Any]] = field(default_factory=dict)
     """Places whose contents are unknown when the pass fails."""
     host_places: set[HostPlace] = field(default_factory=set)
-    """The same in host memory."""
+    """The same in host memory and on disk."""
+    arrivals: list[AddressSpace] = field(default_factory=list)
+    """Programs whose pages it brings from disk: only its return tells whether they are whole."""
     fallible: Fallibles = field(default_factory=dict)
     refused: dict[CommandQueue, Refusal] = field(default_factory=dict)
     """Queues of which a command has failed alone."""

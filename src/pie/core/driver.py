@@ -26,7 +26,9 @@ class DriverSpec:
     adapters: tuple[str, ...] = ()
     """Names of the LoRA adapters that are loaded."""
     host_pages: int = 0
-    """Pages that can be kept in host memory while programs are suspended."""
+    """Pages that can be kept in host memory while programs are suspended: places 0 and on."""
+    disk_pages: int = 0
+    """Those that can be kept on disk: the places after these."""
     page_bytes: int = 0
     """Memory of one key-value page."""
 

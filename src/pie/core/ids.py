@@ -18,4 +18,4 @@ PhysicalSlot = NewType("PhysicalSlot", int)
 PhysicalMatcher = NewType("PhysicalMatcher", int)
 
 HostPlace = NewType("HostPlace", int)
-"""Room for one page in host memory."""
+"""Room for one page in host memory or, from `DriverSpec.host_pages` on, on disk."""

@@ -55,9 +55,9 @@ class Pass:
     number: int
 
     swap_outs: "array[int]" = field(default_factory=ints)
-    """Rows of two: page, and the place in host memory that takes all of it."""
+    """Rows of two: page, and the place in host memory or on disk that takes all of it."""
     swap_ins: "array[int]" = field(default_factory=ints)
-    """Rows of two: place in host memory, and the page that becomes what it holds. After all `swap_outs`."""
+    """Rows of two: place, and the page that becomes what it holds. After all `swap_outs`."""
 
     fresh_pages: "array[int]" = field(default_factory=ints)
     """Pages with a new owner: all their tokens count as not written, and can be seen once they are."""
@@ -159,6 +159,8 @@ class FaultKind(IntEnum):
     MATCHER_READ = 1
     DIST = 2
     SAMPLE = 3
+    SWAP_IN = 4
+    """What was kept on disk could not be brought back; the page is empty."""
 
 
 class RowFault(NamedTuple):

@@ -81,9 +81,9 @@ def bounds(work: Columns, spec: DriverSpec) -> tuple[Bound, ...]:
     slots, embs, tokens, inputs = spec.slots, spec.embs, spec.vocabulary_size, len(work.inputs)
     return (
         ("swap_outs: pages", work.swap_outs[:, 0], spec.pages),
-        ("swap_outs: places", work.swap_outs[:, 1], spec.host_pages),
+        ("swap_outs: places", work.swap_outs[:, 1], spec.host_pages + spec.disk_pages),
         ("swap_ins: pages", work.swap_ins[:, 1], spec.pages),
-        ("swap_ins: places", work.swap_ins[:, 0], spec.host_pages),
+        ("swap_ins: places", work.swap_ins[:, 0], spec.host_pages + spec.disk_pages),
         ("fresh_pages", work.fresh_pages, spec.pages),
         ("page_masks", work.page_masks[:, 0], spec.pages),
         ("read_pages", work.read_pages, spec.pages),

@@ -14,6 +14,7 @@ from pie.inference.checks import Contents, find_fault
 from pie.inference.checks_matchers import matcher_faults
 from pie.inference.columns import Columns, columns_of
 from pie.inference.devices import open_device
+from pie.inference.disk_storage import DiskStorage
 from pie.inference.engine import Engine, Opener
 from pie.inference.handlers.copy import copy_tokens
 from pie.inference.handlers.distribution import NotFinite
@@ -59,7 +60,8 @@ class TorchExecutor:
             model, config, settings, cache, progress or NoProgress(), device
         ).open()
         self._model, self._pages = engine.model, engine.pages
-        self._host = HostStorage()
+        self.disk = open_disk(settings)
+        self._host = HostStorage(settings.host_pages, self.disk)
         lora, rotary = open_lora(config, settings, device), Rotary(config, device)
         self._forward = Forward(self._model, rotary, engine.attention, self._pages, self._embs, lora)
         self._matchers = open_matchers(model, config)
@@ -89,7 +91,7 @@ class TorchExecutor:
             return failed(work, started, f"the driver failed: {type(error).__name__}: {error}")
 
     def _run(self, work: Columns, faults: list[RowFault]) -> dict[str, Any]:
-        swap_pages(work, self._pages, self._host)
+        swap_pages(work, self._pages, self._host, faults)
         clear_fresh_pages(work, self._pages)
         copy_tokens(work, self._pages)
         mask_pages(work, self._pages)
@@ -131,8 +133,15 @@ def make_spec(config: ModelConfig, settings: InferenceSettings, engine: Engine) 
         device=settings.device,
         adapters=tuple(name for name, _ in settings.adapters),
         host_pages=settings.host_pages,
+        disk_pages=settings.disk_pages,
         page_bytes=engine.pages.page_bytes,
     )
+
+
+def open_disk(settings: InferenceSettings) -> DiskStorage | None:
+    """Raises `Unavailable` where nothing can be written."""
+    folder = Path(settings.swap_folder) if settings.swap_folder else None
+    return DiskStorage(folder) if settings.disk_pages else None
 
 
 def open_lora(config: ModelConfig, settings: InferenceSettings, device: torch.device) -> Lora:

@@ -1,27 +1,62 @@
-"""Where pages of suspended programs wait: host memory, a place a page."""
+"""Where pages of suspended programs wait: host memory and, behind it, disk; a place a page."""
 
+import numpy as np
 import torch
 
 from pie.inference.columns import Bools, Ints
+from pie.inference.disk_storage import DiskStorage
 from pie.inference.storage import PageStorage
+
+Kept = tuple[torch.Tensor, Ints, Bools]
 
 
 class HostStorage:
     """Whole pages by place: keys, values, positions and what can be seen. Takes memory as it is used."""
 
-    def __init__(self) -> None:
-        self._kept: dict[int, tuple[torch.Tensor, Ints, Bools]] = {}
+    def __init__(self, host_pages: int, disk: DiskStorage | None = None) -> None:
+        """Places from `host_pages` on lie on `disk`."""
+        self._kept: dict[int, Kept] = {}
+        self._host_pages = host_pages
+        self._disk = disk
 
     def take(self, place: int, pages: PageStorage, page: int) -> None:
         """What `page` holds now is kept at `place`."""
         slots = slice(page * pages.page_size, (page + 1) * pages.page_size)
         kept = pages.cells[page].to("cpu", copy=True)
-        self._kept[place] = kept, pages.positions[slots].copy(), pages.visible[slots].copy()
+        found = kept, pages.positions[slots].copy(), pages.visible[slots].copy()
+        if self._disk is None or place < self._host_pages:
+            self._kept[place] = found
+        else:
+            self._disk.put(place - self._host_pages, packed_size(pages), packed(*found))
 
     def give(self, place: int, pages: PageStorage, page: int) -> None:
-        """`page` becomes what is kept at `place`, which is empty then. Raises `LookupError` if nothing is."""
+        """`page` becomes what is kept at `place`, which is empty then. Raises `LookupError` if nothing is,
+        and `PageLost` where the disk has not kept it."""
         slots = slice(page * pages.page_size, (page + 1) * pages.page_size)
-        cells, positions, visible = self._kept.pop(place)
+        if self._disk is None or place < self._host_pages:
+            cells, positions, visible = self._kept.pop(place)
+        else:
+            data = self._disk.take(place - self._host_pages, packed_size(pages))
+            cells, positions, visible = unpacked(data, pages)
         pages.cells[page] = cells
         pages.positions[slots] = positions
         pages.visible[slots] = visible
+
+
+def packed_size(pages: PageStorage) -> int:
+    """Bytes of a page and of what is known about its tokens."""
+    return pages.page_bytes + pages.page_size * (pages.positions.itemsize + pages.visible.itemsize)
+
+
+def packed(cells: torch.Tensor, positions: Ints, visible: Bools) -> bytes:
+    return b"".join((cells.view(torch.uint8).numpy().data, positions.data, visible.data))
+
+
+def unpacked(data: bytes, pages: PageStorage) -> Kept:
+    """What `packed` was given."""
+    size, first = pages.page_size, pages.page_bytes
+    raw = np.frombuffer(data, np.uint8, first).copy()
+    cells = torch.from_numpy(raw).view(pages.cells.dtype).view(pages.cells.shape[1:])
+    positions = np.frombuffer(data, np.int32, size, first)
+    visible = np.frombuffer(data, np.bool_, size, first + positions.nbytes)
+    return cells, positions, visible

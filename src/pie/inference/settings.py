@@ -10,6 +10,10 @@ class InferenceSettings:
     """Tokens in one key-value page."""
     pages: int = 4096
     host_pages: int = 8192
+    disk_pages: int = 0
+    """Pages of suspended programs on disk, when host memory is full."""
+    swap_folder: str = ""
+    """Where; the file has no name and goes with the process. Empty: the system's folder for such files."""
     embs: int = 32768
     slots: int = 16384
     """Token slots."""

@@ -42,9 +42,13 @@ class FakeExecutor:
 
     def clear(self) -> None:
         """As after a restart."""
+        self.damaged: dict[int, str] = {}
+        """Places on disk that cannot be brought back, and why."""
+        self.disk_is_full = False
+        """Nothing more can be written there."""
         self.pages = [FakePage(self._spec.page_size) for _ in range(self._spec.pages)]
         self.host: dict[int, FakePage] = {}
-        """What is kept at places in host memory."""
+        """What is kept at places in host memory and on disk."""
         self.slots: dict[int, tuple[int, int]] = {}
         """Value and position of each written embedding slot."""
         self.tokens: dict[int, int] = {}
@@ -59,6 +63,7 @@ class FakeExecutor:
             if fault:
                 raise ValueError(fault)
             faults = self._matchers.run(work)
+            self._swap(work, faults)
             self._prepare(work)
             attention = self._forward(work)
             found = self._answer(work, faults) | self._matchers.answer(work, faults)
@@ -66,11 +71,18 @@ class FakeExecutor:
         except (LookupError, ValueError) as error:
             return PassResult(work.number, 0.0, error=f"{type(error).__name__}: {error}")
 
-    def _prepare(self, work: Pass) -> None:
+    def _swap(self, work: Pass, faults: list[RowFault]) -> None:
         for page, place in _rows(work.swap_outs, 2):
             self.host[place] = self.pages[page].duplicate()
-        for place, page in _rows(work.swap_ins, 2):
+            if self.disk_is_full and place >= self._spec.host_pages:
+                self.damaged[place] = "the disk is full"
+        for row, (place, page) in enumerate(_rows(work.swap_ins, 2)):
             self.pages[page] = self.host.pop(place)
+            if place in self.damaged:
+                self.pages[page].clear()
+                faults.append(RowFault(FaultKind.SWAP_IN, row, self.damaged.pop(place)))
+
+    def _prepare(self, work: Pass) -> None:
         for page in work.fresh_pages:
             self.pages[page].clear()
         for source, src_offset, target, dst_offset, length in _rows(work.copies, 5):

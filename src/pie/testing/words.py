@@ -15,6 +15,7 @@ def fake_spec(
     matchers: int = 64,
     grammars: int = 4,
     host_pages: int = 0,
+    disk_pages: int = 0,
 ) -> DriverSpec:
     return DriverSpec(
         page_size=page_size,
@@ -29,6 +30,7 @@ def fake_spec(
         device="fake",
         adapters=adapters,
         host_pages=host_pages,
+        disk_pages=disk_pages,
         page_bytes=1000,
     )
 
