@@ -15,6 +15,7 @@ NAMES = (
     "inference",
     "start",
     "latency",
+    "neighbours",
 )
 
 

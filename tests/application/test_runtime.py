@@ -13,6 +13,8 @@ pytestmark = pytest.mark.wasm
 
 WAIT = "from inferlet import receive, send\nasync def main():\n    send('up')\n    return await receive()"
 
+ECHO = "from inferlet import receive, send\nasync def main():\n    while True: send(await receive())"
+
 
 async def test_only_the_program_whose_message_came_runs(sandbox: Sandbox) -> None:
     instances = [sandbox.launch(WAIT) for _ in range(5)]
@@ -58,9 +60,7 @@ async def test_timeouts_in_the_program_come_true(sandbox: Sandbox) -> None:
 
 async def test_a_program_that_computes_lets_those_that_wait_go_first(sandbox: Sandbox) -> None:
     loop = sandbox.launch("def main():\n    while True: pass")
-    echo = sandbox.launch(
-        "from inferlet import receive, send\nasync def main():\n    while True: send(await receive())"
-    )
+    echo = sandbox.launch(ECHO)
     events = echo.events()
     await anext(events)
     turns = sandbox.application.statistics().turns
@@ -141,3 +141,26 @@ async def test_what_the_snapshot_holds_is_immortal_and_what_a_program_makes_is_n
     things = "[json, json.dumps, json.JSONEncoder, json.dumps.__code__, main]"
     text = f"import sys, json\ndef main():\n    return [*map(sys._is_immortal, {things})]"
     assert await sandbox.result(text) == "[true, true, true, true, false]"
+
+
+@pytest.mark.parametrize(("driver_works", "rests"), [(True, True), (False, False)])
+async def test_a_program_that_computes_rests_between_slices_while_the_driver_works(
+    driver_works: bool, rests: bool
+) -> None:
+    """Its next slice would come hours later here."""
+    control, _ = make_control()
+    control.driver_works = lambda: driver_works  # type: ignore[method-assign]
+    application = make_application(control, shared_home(), spares=0, compute_share=1e-6)
+    await application.start()
+    loop = application.launch(Launch(Source("def main():\n    while True: pass")))
+    echo = application.launch(Launch(Source(ECHO)))
+    events = echo.events()
+    await anext(events)
+    for number in range(40):
+        echo.post(str(number))
+        await anext(events)
+    assert (application.statistics().yields <= 2) == rests
+    loop.cancel()
+    echo.cancel()
+    await asyncio.gather(loop.wait(), echo.wait())
+    await application.close()

@@ -73,7 +73,10 @@ class Application:
         components = Components(self._settings, self._engine, self._stage)
         await components.prepare_runner(progress or NoProgress())
         loop = asyncio.get_running_loop()
-        runtime = Runtime(loop, self._stage, self._ticker, self._control.pump)
+        runtime = Runtime(
+            loop, self._stage, self._ticker, self._control.pump, self._control.driver_works,
+            self._settings.compute_share,
+        )
         self._control.guests_runnable = runtime.runnable
         self._ticker.start()
         spares = Spares(

@@ -16,6 +16,8 @@ class ApplicationSettings:
     admission: AdmissionSettings = field(default_factory=AdmissionSettings)
     limits: Limits = field(default_factory=Limits)
     """No instance gets more than this, whatever its launch asks for."""
+    compute_share: float = 1.0
+    """Of a core, for programs that compute while a driver works."""
     finished_kept: int = 1024
     """Instances that can still be looked at after their end ..."""
     finished_bytes: int = 64 << 20

@@ -73,6 +73,10 @@ class Control:
         """For `open`; a control layer that is recorded has sessions that are."""
         return Session(*about)
 
+    def driver_works(self) -> bool:
+        """Whether a pass of any model is with its driver."""
+        return any(lane.planner.in_flight for lane in self._lanes.values())
+
     def runnable(self) -> int:
         """How many programs could run; asked for by policies."""
         return self.guests_runnable()
