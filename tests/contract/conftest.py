@@ -1,9 +1,11 @@
-"""The same tests against every executor: the fake one, and a tiny random Llama on torch and on kernels."""
+"""The same tests against every executor: the fake one, and a tiny random Llama on torch and on kernels; on a
+GPU too where there is one."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hand import Hand
 
 from pie.core.driver import Executor
@@ -19,6 +21,7 @@ from pie.testing import FakeExecutor, fake_spec
 SETTINGS = InferenceSettings(
     page_size=8, pages=32, host_pages=4, disk_pages=4, embs=256, threads=1, precision="fp32", kernels="torch"
 )
+CUDA = ["cuda"] if torch.cuda.is_available() else []
 
 
 @pytest.fixture(scope="session")
@@ -27,11 +30,13 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> StoredModel:
     return ModelStore(folder / "home").pull(str(write_tiny_llama(folder / "tiny")), NoProgress())
 
 
-@pytest.fixture(params=["fake", "torch", "compiled"])
+@pytest.fixture(params=["fake", "torch", "compiled", *CUDA])
 def executor(request: pytest.FixtureRequest, tiny_model: StoredModel) -> Executor:
     """A new one for each test, with 32 pages of 8 tokens and 256 embedding slots."""
     if request.param == "torch":
         return TorchExecutor(tiny_model, SETTINGS)
+    if request.param == "cuda":
+        return TorchExecutor(tiny_model, replace(SETTINGS, kernels="auto", device="cuda", cuda_graphs=True))
     if request.param == "compiled":
         folder = Settings().home / "kernels"
         return TorchExecutor(tiny_model, replace(SETTINGS, kernels="auto", kernels_folder=str(folder)))

@@ -1,4 +1,4 @@
-"""The Triton kernel, in Triton's interpreter, against plain torch on the same pages."""
+"""The Triton kernel, without a GPU in Triton's interpreter, against plain torch on the same pages."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import GPU
 from numpy.typing import NDArray
 
 from pie.inference.attention import Attention, TorchAttention
@@ -32,8 +33,9 @@ class Case:
         self.random = np.random.default_rng(seed)
         self.heads, self.size = heads, page_size
         config = replace(TINY, layers=2, heads=heads, kv_heads=kv_heads, head_dim=head_dim)
-        self.pages = PageStorage(config, PAGES, page_size, 128)
-        self.pages.cells.normal_(generator=torch.Generator().manual_seed(seed))
+        self.pages = PageStorage(config, PAGES, page_size, 128, device=GPU)
+        numbers = torch.randn(self.pages.cells.shape, generator=torch.Generator().manual_seed(seed))
+        self.pages.cells.copy_(numbers)
         self.pages.cells[PAGES] = 0.0  # for padding, in torch
         slots = PAGES * page_size
         written = self.random.random(slots) < 0.8
@@ -57,7 +59,8 @@ class Case:
     def attended(self, attention: Attention, view: View, windowed: bool = False) -> torch.Tensor:
         """Of the second layer; queries are part of a wider tensor, as in the model."""
         width = self.heads * self.pages.head_dim
-        numbers = torch.randn(len(view.places), 2 * width, generator=torch.Generator().manual_seed(5))
+        generator = torch.Generator().manual_seed(5)
+        numbers = torch.randn(len(view.places), 2 * width, generator=generator).to(GPU)
         own = numbers[:, width : width + self.pages.kv_heads * self.pages.head_dim]
         attention.begin(view)
         attention.store(1, own, own * 2)

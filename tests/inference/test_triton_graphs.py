@@ -1,6 +1,7 @@
-"""A whole model on the Triton kernel, in Triton's interpreter, with and without graphs, against plain torch.
+"""A whole model on the Triton kernel, with and without graphs, against plain torch.
 
-What takes the place of a graph calls again what was captured: all but the capture itself is the real thing.
+Without a GPU the kernel runs in Triton's interpreter, and what takes the place of a graph calls again what
+was captured: all but the capture itself is the real thing.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import MakeModel
+from conftest import GPU, MakeModel
 
 from pie.core.passes import Pass
 from pie.inference.engine import Engine, Opener
@@ -21,9 +22,17 @@ from pie.testing.passes import PassBuilder
 
 pytest.importorskip("triton", reason="Triton is not installed: the kernel for GPUs cannot be interpreted")
 from pie.inference.triton_attention import TritonAttention
-from pie.inference.triton_graphs import SIZES, Captured, GraphedLlama, size_for
+from pie.inference.triton_graphs import SIZES, Captured, CudaCapture, GraphedLlama, size_for
 
-SETTINGS = InferenceSettings(page_size=8, pages=8, embs=64, threads=1, precision="fp32", kernels="torch")
+SETTINGS = InferenceSettings(
+    page_size=8,
+    pages=8,
+    embs=64,
+    threads=1,
+    precision="fp32",
+    kernels="torch",
+    device=GPU.type,
+)
 GEMMA = replace(
     TINY, architecture="gemma3", qk_norm=True, post_norms=True, activation="gelu_tanh",
     window=4, windowed_layers=(0,), window_rope_theta=100.0,
@@ -31,8 +40,14 @@ GEMMA = replace(
 OUT = 40
 
 
+def remember(run: Callable[[], torch.Tensor]) -> Captured:
+    """In place of a graph: what to call."""
+    out = run().clone()
+    return Captured(lambda: out.copy_(run()), out)
+
+
 class Recorded:
-    """Captures by remembering what to call."""
+    """Counts captures and replays."""
 
     def __init__(self) -> None:
         self.captures = 0
@@ -40,13 +55,13 @@ class Recorded:
 
     def __call__(self, run: Callable[[], torch.Tensor]) -> Captured:
         self.captures += 1
-        out = run().clone()
+        captured = (CudaCapture() if GPU.type == "cuda" else remember)(run)
 
         def replay() -> None:
             self.replays += 1
-            out.copy_(run())
+            captured.replay()
 
-        return Captured(replay, out)
+        return Captured(replay, captured.out)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ LEAST = 16
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large the kernel's matrices are. They fit 99 KiB, a block's shared memory on any GPU since Ampere."""
+    """How large the kernel's matrices are. They fit 99 KiB, the shared memory of any GPU since Ampere."""
 
     group: int
     head_dim: int
