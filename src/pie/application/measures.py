@@ -38,7 +38,10 @@ def of_models(models: dict[str, ModelStatistics]) -> Iterator[Measure]:
         ((("model", name), ("state", state)), float(count))
         for name, found in models.items()
         for state, count in
-        (("free", found.pages.free), ("held", found.pages.held), ("swapped", found.pages.swapped))
+        (
+            ("free", found.pages.free), ("held", found.pages.held),
+            ("swapped", found.pages.swapped), ("disk", found.pages.on_disk),
+        )
     ]
     yield Measure("kv_pages", "gauge", "Key-value pages", pages)
     tokens = [((("model", name), ("kind", "input")), float(one.tokens)) for name, one in models.items()]

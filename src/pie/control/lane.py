@@ -118,7 +118,7 @@ class Lane:
     def statistics(self) -> ModelStatistics:
         traffic = self._dispatcher.traffic
         return ModelStatistics(
-            pages=_statistics(self.memory.pages, self.memory.host.held),
+            pages=_statistics(self.memory.pages, self.memory.host.held, self.memory.pages_on_disk),
             embs=_statistics(self.memory.embs),
             slots=_statistics(self.memory.slots),
             matchers=_statistics(self.memory.matchers),
@@ -224,5 +224,5 @@ class Lane:
                 _log.exception("a completion of queue %s raised", outcome.queue.name)
 
 
-def _statistics(pool: Pool[Any], swapped: int = 0) -> PoolStatistics:
-    return PoolStatistics(pool.total, len(pool.free), pool.held, swapped)
+def _statistics(pool: Pool[Any], swapped: int = 0, on_disk: int = 0) -> PoolStatistics:
+    return PoolStatistics(pool.total, len(pool.free), pool.held, swapped, on_disk)

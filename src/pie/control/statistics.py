@@ -9,7 +9,9 @@ class PoolStatistics:
     free: int
     held: int
     swapped: int = 0
-    """In host memory; not among those held."""
+    """In host memory or on disk; not among those held."""
+    on_disk: int = 0
+    """Of these."""
 
 
 @dataclass(frozen=True, slots=True)
