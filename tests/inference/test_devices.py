@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pie.core.commands import SamplingSpec
-from pie.core.errors import Unavailable
+from pie.core.errors import OutOfResources, Unavailable
 from pie.core.passes import Pass
 from pie.core.progress import NoProgress
 from pie.inference import devices, executor
@@ -143,6 +143,30 @@ def test_no_operation_of_a_pass_mixes_devices(elsewhere: TorchExecutor, copies: 
 def test_on_a_gpu_the_weights_are_bf16(elsewhere: TorchExecutor) -> None:
     assert elsewhere.spec.precision == "bf16 (on a GPU); pages in fp32"
     assert elsewhere.spec.device == "cuda"
+
+
+def test_a_gpu_that_has_failed_ends_the_process(
+    tiny_model: StoredModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = TorchExecutor(tiny_model, SETTINGS)
+
+    def fail(_: torch.device) -> None:
+        raise torch.AcceleratorError("an illegal memory access was encountered")
+
+    monkeypatch.setattr(executor, "finish", fail)
+    with pytest.raises(SystemExit, match="the device cpu has failed: an illegal memory access"):
+        worker.execute(PassBuilder().build())
+
+
+def test_a_device_that_is_full_at_the_start_is_an_error_that_says_what_to_do(
+    tiny_model: StoredModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(executor, "EmbStorage", fail)
+    with pytest.raises(OutOfResources, match=r"no room on cpu .* take fewer --pages"):
+        TorchExecutor(tiny_model, SETTINGS)
 
 
 def test_numbers_of_several_kinds_come_back_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,15 @@
 import math
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pie.core.errors import Unavailable
+from pie.core.errors import OutOfResources, Unavailable
 
 CPU = torch.device("cpu")
 FORM = re.compile(r"cpu|cuda(:\d+)?")
@@ -36,6 +37,7 @@ def open_device(name: str) -> torch.device:
     problem = cuda_problem(index)
     if problem:
         raise Unavailable(f"device {name!r} cannot be used: {problem}")
+    torch.cuda.set_device(index)  # Triton and graphs work on the current one
     return torch.device("cuda", index)
 
 
@@ -60,6 +62,17 @@ def describe(device: torch.device) -> str:
     return f"{device}: {facts.name}, {facts.total_memory / 2**30:.0f} GiB"
 
 
+@contextmanager
+def room_on(device: torch.device) -> Iterator[None]:
+    """Raises `OutOfResources` where memory runs out within."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfResources(
+            f"no room on {device} for the model, its pages and embeddings: take fewer --pages (or PIE_EMBS)"
+        ) from error
+
+
 def sent(array: NDArray[np.generic], device: torch.device) -> torch.Tensor:
     """The array on the device; on the processor it shares its memory."""
     return torch.from_numpy(array).to(device)
@@ -76,6 +89,12 @@ def fetched(*tensors: torch.Tensor) -> list[NDArray[Any]]:
         arrays.append(np.ndarray(tuple(tensor.shape), NUMPY[tensor.dtype], data.data, start).copy())
         start += math.prod(tensor.shape) * arrays[-1].itemsize
     return arrays
+
+
+def finish(device: torch.device) -> None:
+    """Waits for a GPU: a pass's errors and its time are then its own."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def copied(data: torch.Tensor) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from pie.core.progress import NoProgress, Progress
 from pie.inference.checks import Contents, find_fault
 from pie.inference.checks_matchers import matcher_faults
 from pie.inference.columns import Columns, columns_of
-from pie.inference.devices import open_device
+from pie.inference.devices import finish, open_device, room_on
 from pie.inference.disk_storage import DiskStorage
 from pie.inference.engine import Engine, Opener
 from pie.inference.handlers.copy import copy_tokens
@@ -50,15 +50,15 @@ class TorchExecutor:
         prepared: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
-        device = open_device(settings.device)
+        self._device = device = open_device(settings.device)
         torch.set_num_threads(settings.threads)
         config = read_config(model)
         cache = prepared or model.folder.parent.parent / "prepared"
-        self._embs = EmbStorage(settings.embs, config.hidden_size, device)
         self._slots = SlotStorage(settings.slots)
-        self.engine = engine = Opener(
-            model, config, settings, cache, progress or NoProgress(), device
-        ).open()
+        opener = Opener(model, config, settings, cache, progress or NoProgress(), device)
+        with room_on(device):
+            self._embs = EmbStorage(settings.embs, config.hidden_size, device)
+            self.engine = engine = opener.open()
         self._model, self._pages = engine.model, engine.pages
         self.disk = open_disk(settings)
         self._host = HostStorage(settings.host_pages, self.disk)
@@ -73,7 +73,8 @@ class TorchExecutor:
         return self._spec
 
     def execute(self, work: Pass) -> PassResult:
-        """Never raises for a fault of the pass, the model or the device: `error` says it."""
+        """Never raises for a fault of the pass, the model or the device: `error` says it. But a GPU that has
+        failed ends the process: nothing can be computed in it any more, and a new one is started."""
         started = time.perf_counter()
         try:
             columns = columns_of(work)
@@ -82,10 +83,13 @@ class TorchExecutor:
             with torch.inference_mode():
                 faults = self._matchers.run(work)
                 found = self._run(columns, faults)
+                finish(self._device)
             found |= self._matchers.answer(work, faults)
             return PassResult(work.number, time.perf_counter() - started, **found, **fault_columns(faults))
         except (BadPass, NotFinite) as error:
             return failed(work, started, str(error))
+        except torch.AcceleratorError as error:
+            raise SystemExit(f"the device {self._device} has failed: {error}") from error
         except (RuntimeError, MemoryError, ArithmeticError, LookupError, ValueError, TypeError) as error:
             log.exception("pass %d failed", work.number)
             return failed(work, started, f"the driver failed: {type(error).__name__}: {error}")
