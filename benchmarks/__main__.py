@@ -16,6 +16,7 @@ NAMES = (
     "start",
     "latency",
     "neighbours",
+    "scale",
 )
 
 
