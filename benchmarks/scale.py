@@ -1,5 +1,5 @@
-"""How many programs does one host carry? Launches all at once, the memory of those that wait, and whether they
-cost those that decode anything.
+"""How many programs does one host carry? Launches all at once, the memory of those that wait, and whether
+they cost those that decode anything.
 
 896 programs are launched from source text in one go: from the request to each one's first message, and the
 host's processor time for each. Then 2,000 programs hold the pages of a conversation and wait for a tool that
