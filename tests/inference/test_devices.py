@@ -140,6 +140,12 @@ def test_no_operation_of_a_pass_mixes_devices(elsewhere: TorchExecutor, copies: 
     assert len(copies) == sum(map(bool, asked))  # one for each kind of answer, whatever it holds
 
 
+def test_a_sampled_token_goes_back_to_the_device(elsewhere: TorchExecutor, copies: list[int]) -> None:
+    execute(elsewhere, prompt().forward(range(3), [1], [8, 9, 10], {2: 40}).sample(40, 3, drawn(2)).build())
+    execute(elsewhere, PassBuilder().embed_slot([3], [3], [5]).forward([5], [1], [11]).build())
+    assert len(copies) == 1
+
+
 def test_on_a_gpu_the_weights_are_bf16(elsewhere: TorchExecutor) -> None:
     assert elsewhere.spec.precision == "bf16 (on a GPU); pages in fp32"
     assert elsewhere.spec.device == "cuda"
