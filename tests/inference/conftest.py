@@ -1,11 +1,9 @@
 """Models for the tests of this room: tiny random Llamas, and the default one where it must be real."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from pie.core.progress import NoProgress
 from pie.inference.kernels.build import Builder
@@ -14,11 +12,6 @@ from pie.models import DEFAULT_SOURCE, ModelConfig, ModelStore, StoredModel
 from pie.models.tiny import TINY, write_tiny_llama
 from pie.settings import Settings
 
-GPU = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-"""Where the Triton kernel is tested: without a GPU in Triton's interpreter, which must be told before it is
-imported."""
-if GPU.type == "cpu":
-    os.environ.setdefault("TRITON_INTERPRET", "1")
 MakeModel = Callable[[ModelConfig], StoredModel]
 
 

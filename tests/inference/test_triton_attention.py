@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import GPU
+from gpu_here import GPU
 from numpy.typing import NDArray
 
 from pie.inference.attention import Attention, TorchAttention

@@ -10,13 +10,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import GPU, MakeModel
+from gpu_here import GPU
 
 from pie.core.passes import Pass
 from pie.inference.engine import Engine, Opener
 from pie.inference.executor import TorchExecutor
 from pie.inference.settings import InferenceSettings
-from pie.models import ModelConfig
+from pie.models import ModelConfig, StoredModel
 from pie.models.tiny import TINY
 from pie.testing.passes import PassBuilder
 
@@ -71,7 +71,7 @@ def capture() -> Recorded:
 
 @pytest.fixture
 def executors(
-    make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, capture: Recorded
+    make_model: Callable[[ModelConfig], StoredModel], monkeypatch: pytest.MonkeyPatch, capture: Recorded
 ) -> Callable[[ModelConfig], tuple[TorchExecutor, TorchExecutor, TorchExecutor]]:
     """The model on plain torch, on the kernel, and on the kernel with graphs."""
     open_plain = Opener.open
