@@ -10,6 +10,7 @@ from pie.control.leases import Absence
 from pie.control.settings import Policy
 from pie.core.commands import ExportPages
 from pie.core.errors import OutOfResources
+from pie.core.ids import InstanceId
 from pie.testing import fake_spec
 
 STEPS = 30
@@ -299,3 +300,73 @@ def test_who_ends_or_does_not_want_to_be_told_any_more_is_not() -> None:
     world.run()
     assert "told" not in {event.label for event in world.recorder.events}
     assert world.control.statistics().models["fake"].notices == 0
+
+
+def test_when_host_memory_is_full_programs_wait_for_those_that_go_on() -> None:
+    """There is no error as long as somebody gets on."""
+    world = crowded(len(PAGES) + 1, host_pages=4)
+    held_by(world, "default", 1)
+    first = begin(world, 0)
+    world.pump()
+    world.clock.advance(24.0)
+    begin(world, 1)
+    while "0" not in world.recorder.labels:
+        world.pump()
+        world.clock.advance(0.5)
+    first.session.close()
+    world.run()
+    assert [world.recorder[str(number)].value for number in range(2)] == [alone(0), alone(1)]
+
+
+def test_when_all_who_hold_pages_wait_for_more_only_the_lowest_in_rank_gives_up() -> None:
+    world = crowded(len(PAGES), host_pages=1)
+    begin(world, 0)
+    begin(world, 1)
+    while not world.recorder.labels:
+        world.pump()
+        world.clock.advance(0.1)
+    assert isinstance(world.recorder.error("1"), OutOfResources)
+    world.clock.advance(30.0)
+    assert "0" not in world.recorder.labels
+    world.control._sessions[InstanceId("1")].close()
+    world.run()
+    assert world.recorder["0"].value == alone(0)
+
+
+def held_by(world: World, tenant: str, number: int) -> Program:
+    """A program with pages in which something is written, that asks for nothing more."""
+    program = world.program(f"{tenant} {number}", tenant=tenant)
+    program.alloc(PAGES[:4], range(17))
+    program.embed([1] * 13, range(13), range(13))
+    program.forward(range(13), [], PAGES[:4], 0, [13])
+    world.run()
+    return program
+
+
+def is_suspended(program: Program) -> bool:
+    (space,) = program.session._spaces.values()
+    return space.suspended
+
+
+def test_a_tenant_above_its_share_gives_pages_before_others_do() -> None:
+    world = crowded(16)
+    quiet = held_by(world, "quiet", 0)
+    flood = [held_by(world, "flood", number) for number in range(3)]
+    quiet_again = world.program("quiet again", tenant="quiet")
+    quiet_again.prefill([1, 2, 3], [0], "answer")
+    world.run()
+    assert not is_suspended(quiet)
+    assert [is_suspended(program) for program in flood].count(True) == 1
+
+
+def test_of_the_idle_the_one_that_is_cheapest_to_bring_back_is_suspended() -> None:
+    world = crowded(10)
+    small = world.program("small")
+    small.prefill([1, 2, 3], [0], "small")
+    world.run()
+    large = held_by(world, "default", 1)
+    another = held_by(world, "default", 2)
+    late = world.program("late")
+    late.prefill([1] * 6, [0, 1], "late")
+    world.run()
+    assert [is_suspended(one) for one in (small, large, another)] == [True, False, False]

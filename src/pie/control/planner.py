@@ -98,11 +98,12 @@ class Planner:
 
     def _plan_under_pressure(self, now: float) -> Ticket | float | None:
         """Nobody is waited for: who comes next is likely to need what is not there."""
-        for queue in self.pressure.hopeless(now):
-            self.poison(queue, self.pressure.too_little(), now)
         for queue in self.pressure.fed(now):
             self._enlist(queue, now)
         ticket = self._build(now)
+        if ticket is None or not ticket.entries:
+            for queue in self.pressure.hopeless(now):
+                self.poison(queue, self.pressure.too_little(), now)
         if ticket is not None or self.in_flight:
             return ticket
         return now + self.pressure.retry_seconds

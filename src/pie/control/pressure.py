@@ -21,6 +21,8 @@ from pie.core.errors import OutOfResources
 if TYPE_CHECKING:
     from pie.control.batch import Batch
 
+DEADLOCK_SECONDS = 1.0
+"""When everybody who has pages has waited for more for so long, somebody must give up."""
 RETRY_SECONDS = 0.01
 """Nobody tries more often while nothing happens."""
 Rank = tuple[int, int]
@@ -99,14 +101,31 @@ class Pressure:
         mine = rank(space)
         taking_part = {entry.queue.space for entry in batch.entries}
         busy = {entry.queue.space for ticket in self._in_flight for entry in ticket.entries}
-        found = []
+        found: dict[AddressSpace, bool] = {}
         for other in self._memory.spaces:
             if other is space or other.suspended or other in taking_part or not other.queues:
                 continue
             idle = other not in busy and self._is_idle(other, batch.now)
             if (idle or rank(other) < mine) and self._memory.movable(other):
-                found.append((other.retained_until > batch.now, not idle, rank(other), other))
-        return [other for *_, other in sorted(found, key=lambda one: one[:-1])]
+                found[other] = idle
+        above = self._tenants_above_their_share()
+        return sorted(found, key=lambda other: self._regret(other, found[other], above, batch.now))
+
+    def _regret(self, other: AddressSpace, idle: bool, above: set[str], now: float) -> tuple[float, ...]:
+        """How bad it is to suspend it: by priority, share of its tenant, idleness; of those who are idle, the
+        cheapest to bring back, and of the others the youngest go first."""
+        priority, age = rank(other)
+        cost = len(self._memory.movable(other)) if idle else 0
+        return other.retained_until > now, priority, other.tenant not in above, not idle, cost, age
+
+    def _tenants_above_their_share(self) -> set[str]:
+        """Who holds more of the pages than its weight says."""
+        held: dict[str, int] = {}
+        for space in self._memory.spaces:
+            held[space.tenant] = held.get(space.tenant, 0) + space.pages.held.held
+        weights = {tenant: self._settings.weights.get(tenant, 1.0) for tenant, count in held.items() if count}
+        unit = self._memory.pages.total / (sum(weights.values()) or 1.0)
+        return {tenant for tenant, weight in weights.items() if held[tenant] > weight * unit}
 
     def _is_idle(self, space: AddressSpace, now: float) -> bool:
         seconds = self._settings.idle_ms / 1000
@@ -132,14 +151,10 @@ class Pressure:
         memory, now = self._memory, batch.now
         since = self._retrying.get(queue, now)
         helpful = any(
-            other.queues
-            and other.pages.held.held
-            and (other in self._arriving or not other.suspended)
-            and other is not queue.space
+            other.queues and other.pages.held.held and other is not queue.space
             for other in memory.spaces
         )
-        hope = memory.host.free or self.notices.pending(now)
-        if not (helpful and hope) or self._too_long(since, now):
+        if not (helpful and (memory.host.total or self.notices.pending(now))):
             raise self.too_little()
         self.starved[queue] = since
         self._free = len(memory.pages.free)
@@ -168,8 +183,22 @@ class Pressure:
         return sorted(self._retrying, key=lambda queue: rank(queue.space), reverse=True)
 
     def hopeless(self, now: float) -> list[CommandQueue]:
-        """Queues that have slept for too long."""
-        return [queue for queue, since in self.asleep.items() if self._too_long(since, now)]
+        """Queues that have waited for too long while nobody got on: those of the program of the lowest rank.
+        What it gives up may help the others, who wait anew."""
+        waiting = {**self.asleep, **self.starved}
+        deadlocked = now - self.last_pass > DEADLOCK_SECONDS and self._is_deadlocked()
+        stuck = [queue for queue, since in waiting.items() if deadlocked or self._too_long(since, now)]
+        if not stuck:
+            return []
+        self.last_pass = now
+        lowest = min((queue.space for queue in stuck), key=rank)
+        return [queue for queue in stuck if queue.space is lowest]
+
+    def _is_deadlocked(self) -> bool:
+        """Whoever holds pages waits for more."""
+        waiting = {queue.space for queue in (*self.starved, *self.asleep)}
+        holders = (space for space in self._memory.spaces if space.queues and space.pages.held.held)
+        return bool(self.starved) and not self._in_flight and all(space in waiting for space in holders)
 
     def _too_long(self, since: float, now: float) -> bool:
         """While others go on, waiting makes sense, and each program's own deadline bounds it."""
