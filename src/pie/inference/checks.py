@@ -14,6 +14,8 @@ from pie.core.driver import DriverSpec
 from pie.inference.columns import Bools, Columns, Ints
 
 HIGHEST = 1 << 31
+FEW = 64
+"""Values whose bounds Python finds sooner than numpy does."""
 
 
 Written = Callable[[Ints], Bools]
@@ -194,7 +196,10 @@ def without(name: str, values: Ints, low: int, high: int) -> Iterator[str]:
 
 def leaves(values: Ints, low: int, high: int) -> bool:
     """Whether one of them is not within `low` (inclusive) and `high` (exclusive)."""
-    return bool(len(values)) and not low <= values.min() <= values.max() < high
+    if len(values) > FEW:
+        return not low <= values.min() <= values.max() < high
+    few = values.tolist()
+    return bool(few) and not low <= min(few) <= max(few) < high
 
 
 def outside(name: str, values: Ints, low: int, high: int) -> str:

@@ -57,6 +57,7 @@ class Scores:
         self.best_tokens = measured.tokens
         self.best_logits = measured.best
         self.entropies = measured.entropies
+        self._below_total = measured.log_totals
         self._log_totals = measured.best + measured.log_totals
         if self.entropies.is_cpu:
             refuse_infinite(self.entropies.numpy())
@@ -68,8 +69,9 @@ class Scores:
     def top(self, count: int, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The `count` best tokens of each of `which` and their probabilities, both [which, count]."""
         if count == 1:
-            tokens = self.best_tokens[which][:, None]
-        elif count:
+            probs = self._below_total.index_select(0, which).neg_().exp_()
+            return self.best_tokens.index_select(0, which)[:, None], probs[:, None]
+        if count:
             tokens = self._model.top_tokens(self._chosen(which), count)
         else:
             tokens = torch.empty(len(which), 0, dtype=torch.int64, device=which.device)
@@ -119,13 +121,18 @@ class Answers:
             self._top_probs[places] = probs.ravel()
 
     def _groups(self, first: int, last: int) -> Iterator[tuple[NDArray[np.int64], int]]:
-        """Distributions that ask for as many best tokens."""
+        """Distributions that ask for as many best tokens: in most passes all of them."""
         counts = self._counts[first:last]
+        if (counts == counts[0]).all():
+            yield np.arange(len(counts)), int(counts[0])
+            return
         for count in np.unique(counts).tolist():
             yield np.flatnonzero(counts == count), count
 
     def _chosen_logprobs(self, first: int, last: int, scores: Scores) -> torch.Tensor:
         start, stop = self._token_starts[first], self._token_starts[last]
+        if start == stop:
+            return scores.entropies[:0]
         owners = np.repeat(np.arange(last - first), np.diff(self._token_starts[first : last + 1]))
         tokens = sent(self._tokens[start:stop], scores.device).long()
         return scores.logprobs(tokens, sent(owners, scores.device))
