@@ -411,7 +411,7 @@ def test_everything_is_back_when_exports_and_programs_are_gone(world: World) -> 
         ("retain", 1000, "accepted"),
         ("retain", 10**9, "clipped"),
         ("demote", 0, "rejected"),
-        ("prefetch", 0, "rejected"),
+        ("prefetch", 0, "accepted"),
     ],
 )
 def test_hints_are_answered_as_things_are(world: World, hint: str, ttl_ms: int, answer: str) -> None:

@@ -63,7 +63,10 @@ class Planner:
     def at_rest(self) -> bool:
         """Nothing to send, to execute or to deliver."""
         pressure = self.pressure
-        return not (self.waiting or self.outcomes or self._errands or pressure.starved or pressure.asleep)
+        return not (
+            self.waiting or self.outcomes or self._errands or pressure.starved or pressure.asleep
+            or pressure.wishes.due
+        )  # fmt: skip
 
     def adopt(self, settings: ControlSettings) -> None:
         """From the next pass on: another policy, other sizes of a pass."""
@@ -87,7 +90,7 @@ class Planner:
         if len(self.in_flight) >= self._most_passes:
             return None
         pressure = self.pressure
-        if pressure.starved or pressure.asleep:
+        if pressure.starved or pressure.asleep or pressure.wishes.due:
             return self._plan_under_pressure(now)
         if not self.waiting:
             return None
@@ -218,11 +221,13 @@ class Planner:
 
     def _build(self, now: float) -> Ticket | None:
         """A batch stays empty only when it has freed or poisoned something, so this ends."""
-        while self.waiting or self.pressure.asleep:
+        pressure = self.pressure
+        while self.waiting or pressure.asleep or pressure.wishes.due:
             number = self._number + 1
             batch = Batch(self._memory, self.pressure, self._settings, self._spec, PLACERS, number, now)
+            pressure.send_away(batch)
             self._fill(batch, now)
-            woken = self.pressure.bring_back(batch) if self.pressure.asleep else []
+            woken = pressure.bring_back(batch) if pressure.asleep or pressure.wishes.back else []
             self._memory.settle()
             for queue in woken:
                 self._line_up(queue, now)

@@ -16,6 +16,7 @@ from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.ticket import Ticket
 from pie.control.trace import note_resumed, note_suspended
+from pie.control.wishes import Wishes
 from pie.core.errors import OutOfResources
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Pressure:
         """Queues that need pages which nobody has to give up, and since when."""
         self._arriving: set[AddressSpace] = set()
         """Programs whose pages are on their way from disk."""
+        self.wishes = Wishes(in_flight)
         self.suspensions = 0
         """How often a program was suspended."""
         self._memory = memory
@@ -131,6 +133,17 @@ class Pressure:
         seconds = self._settings.idle_ms / 1000
         return all(not queue.work and now - queue.since >= seconds for queue in space.queues)
 
+    @property
+    def has_places(self) -> bool:
+        """Some page could leave the device."""
+        return bool(self._memory.host.free)
+
+    def send_away(self, batch: "Batch") -> None:
+        """Programs that have asked for it, as far as there are places."""
+        for space in self.wishes.take_away():
+            if not space.suspended and self._memory.movable(space):
+                self._suspend(batch, space)
+
     def _suspend(self, batch: "Batch", space: AddressSpace) -> None:
         moves = self._memory.swap_out(space, batch.now)
         note_suspended(space, len(moves), batch.now)
@@ -207,10 +220,14 @@ class Pressure:
     def bring_back(self, batch: "Batch") -> list[CommandQueue]:
         """Wakes suspended programs that have commands, as far as their pages fit. Their queues."""
         woken: list[CommandQueue] = []
-        spaces = {queue.space: None for queue in self.asleep if queue.space not in self._arriving}
+        needy = {queue.space for queue in self.asleep}
+        spaces = (needy | self.wishes.back.keys()) - self._arriving
+        self.wishes.back.clear()
         for space in sorted(spaces, key=rank, reverse=True):
-            if not self._has_room_for(batch, space):
-                break
+            if not self._has_room_for(batch, space, space in needy):
+                if space in needy:
+                    break
+                continue
             moves = self._memory.swap_in(space, batch.now)
             for place, page in moves:
                 batch.columns.swap_ins += (place, page)
@@ -232,7 +249,7 @@ class Pressure:
             del self.asleep[queue]
         return woken
 
-    def _has_room_for(self, batch: "Batch", space: AddressSpace) -> bool:
+    def _has_room_for(self, batch: "Batch", space: AddressSpace, needy: bool) -> bool:
         """With a page to go on with, and with what each program of a higher rank waits for, or one: else it
         were suspended again at once."""
         memory = self._memory
@@ -243,13 +260,14 @@ class Pressure:
         above = sum(count for other, count in wanted.items() if rank(other) > rank(space))
         if any(rank(queue.space) > rank(space) for queue in self.starved):
             return False
-        if len(memory.pages.free) < need + above:
+        if needy and len(memory.pages.free) < need + above:
             self._make_room(batch, space, need + above)
         return len(memory.pages.free) >= min(need + above, memory.pages.total)
 
     def close(self, space: AddressSpace) -> None:
         """The program has ended."""
         self._arriving.discard(space)
+        self.wishes.forget(space)
         self.notices.close(space)
 
     def forget(self, queue: CommandQueue) -> None:

@@ -139,7 +139,9 @@ class Session:
         found, lane = self._find(queue)
         if found.error is not None or lane.down:
             raise _refusal(found, lane)
-        return answer_hint(found.space, self._settings, hint, pages, ttl_ms, self._clock.now())
+        return answer_hint(
+            found.space, self._settings, lane.planner.pressure, hint, pages, ttl_ms, self._clock.now()
+        )
 
     def on_pressure(self, queue: QueueId, completion: Completion) -> None:
         """Resolved with a number of pages when those of the queue's model run short and others need so many
