@@ -225,8 +225,8 @@ class Pressure:
         self.wishes.back.clear()
         for space in sorted(spaces, key=rank, reverse=True):
             if not self._has_room_for(batch, space, space in needy):
-                if space in needy:
-                    break
+                if space in needy and self._is_anybody_awake():
+                    break  # the room that comes is for this one
                 continue
             moves = self._memory.swap_in(space, batch.now)
             for place, page in moves:
@@ -238,6 +238,13 @@ class Pressure:
             else:
                 woken += self.wake(space, batch.now)
         return woken
+
+    def _is_anybody_awake(self) -> bool:
+        """With pages that it may give back."""
+        return any(
+            other.queues and other.pages.held.held and (other in self._arriving or not other.suspended)
+            for other in self._memory.spaces
+        )
 
     def wake(self, space: AddressSpace, now: float) -> list[CommandQueue]:
         """Its pages are back. The queues in which something waits."""
