@@ -1,9 +1,13 @@
 """When a pass is sent."""
 
+from array import array
+
 import pytest
 from world import Program, World
 
 from pie.control import ControlSettings
+from pie.control.pace import Pace
+from pie.core.passes import Pass
 
 
 def programs(world: World, count: int) -> list[Program]:
@@ -113,6 +117,15 @@ def test_the_fixed_part_of_a_pass_is_measured() -> None:
     steps(a)
     world.run()
     assert world.control._lanes["fake"].planner.pace.fixed() == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("known", [[1, 8], [1, 8, 64], [8]])
+def test_the_time_of_a_pass_larger_than_any_before_is_expected(known: list[int]) -> None:
+    pace = Pace()
+    for count in known:
+        pace.note(Pass(1, inputs=array("i", range(count))), 0.1 + 0.2 * count)
+    expected = pace.expected(Pass(1, inputs=array("i", range(40))))
+    assert expected == pytest.approx(0.1 + 0.2 * 40, rel=0.1)
 
 
 def test_adaptive_splits_programs_that_take_longer_to_come_back_than_a_pass_takes_without_tokens() -> None:

@@ -25,7 +25,17 @@ class Pace:
         self._by_size[tokens.bit_length()] = _smooth(old[0], tokens), _smooth(old[1], seconds)
 
     def expected(self, work: Pass) -> float:
-        return self._by_size.get(len(work.inputs).bit_length(), (0.0, self.seconds))[1]
+        """As those of the nearest size, with what each token adds more or less."""
+        tokens = len(work.inputs)
+        if not tokens:
+            return self._by_size.get(0, (0.0, self.seconds))[1]
+        size = tokens.bit_length()
+        nearest = min((each for each in self._by_size if each), key=lambda each: abs(each - size), default=0)
+        if not nearest:
+            return self.seconds
+        usual, seconds = self._by_size[nearest]
+        fixed = min(self.fixed() or 0.0, seconds)
+        return fixed + (seconds - fixed) * tokens / usual
 
     def fixed(self) -> float | None:
         """What a pass takes beside what each of its tokens adds: where the line through the smallest and the
