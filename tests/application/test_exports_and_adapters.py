@@ -73,7 +73,7 @@ async def test_every_call_of_published_pages_and_stats_works_from_a_program(sand
         "lasts": True,
         "names": ["mine", "lasting"],
         "nothing": None,
-        "hints": ["accepted", "clipped", "rejected", "rejected"],
+        "hints": ["accepted", "clipped", "rejected", "accepted"],
         "shares": [16, 2, 1],
     }
 
