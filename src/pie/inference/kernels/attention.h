@@ -37,7 +37,7 @@ struct View {
 constexpr int MOST_HEAD_DIM = 256;
 constexpr int AT_ONCE = 4;  // query heads that share a load
 constexpr int SPANS = 8;  // into which a long row is split
-constexpr int SHORTEST_SPAN = 96;
+constexpr int SHORTEST_SPAN = 128;
 constexpr int LONGEST_SPAN = 512;
 constexpr int NEAR = 32;  // slots whose heads are gone through before the next ones
 

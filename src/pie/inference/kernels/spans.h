@@ -81,15 +81,28 @@ public:
     ) {
         begin(heads, query, slots, count, following);
         look_up(keys, values);
-        for (int first = 0; first < count; first += BLOCK_SLOTS)
-            for (int kv = 0; kv < heads.kv_count; kv++)
-                for (int h = 0; h < group_; h += THREE) score(values, kv, h, first);
-        for (int h = 0; h < heads.count; h++) partials[h] = soften(&scores_[(size_t)h * wide_], count);
-        for (int kv = 0; kv < heads.kv_count; kv++)
-            for (int h = 0; h < group_; h += THREE) weigh(keys, kv, h, sums);
+        switch (heads.head_dim / CHUNK) {
+            case 1: return walk<1>(keys, values, sums, partials);
+            case 2: return walk<2>(keys, values, sums, partials);
+            default: return walk<0>(keys, values, sums, partials);
+        }
     }
 
 private:
+    // A head is CHUNKS vectors of bytes; 0 where that is not known.
+    template <int CHUNKS>
+    void walk(const Cells& keys, const Cells& values, float* sums, Partial* partials) {
+        for (int first = 0; first < count_; first += BLOCK_SLOTS)
+            for (int kv = 0; kv < heads_.kv_count; kv++)
+                for (int h = 0; h < group_; h += THREE) score<CHUNKS>(values, kv, h, first);
+        for (int h = 0; h < heads_.count; h++) partials[h] = soften(&scores_[(size_t)h * wide_], count_);
+        for (int kv = 0; kv < heads_.kv_count; kv++)
+            for (int h = 0; h < group_; h += THREE) weigh<CHUNKS>(keys, kv, h, sums);
+    }
+
+    template <int CHUNKS>
+    int dim() const { return CHUNKS ? CHUNKS * CHUNK : heads_.head_dim; }
+
     void begin(const Heads& heads, const float* query, const int32_t* slots, int count, int following) {
         heads_ = heads, slots_ = slots, count_ = count, following_ = following, group_ = heads.group();
         wide_ = (count + LANES - 1) / LANES * LANES;
@@ -112,27 +125,27 @@ private:
         }
     }
 
+    template <int CHUNKS>
     void score(const Cells& values, int kv, int h, int first) {
         switch (std::min(THREE, group_ - h)) {
-            case 1: return score_heads<1>(values, kv, h, first);
-            case 2: return score_heads<2>(values, kv, h, first);
-            default: return score_heads<THREE>(values, kv, h, first);
+            case 1: return score_heads<1, CHUNKS>(values, kv, h, first);
+            case 2: return score_heads<2, CHUNKS>(values, kv, h, first);
+            default: return score_heads<THREE, CHUNKS>(values, kv, h, first);
         }
     }
 
-    template <int H>
+    template <int H, int CHUNKS>
     void score_heads(const Cells& values, int kv, int h, int first) {
-        const int dim = heads_.head_dim, head = kv * group_ + h, last = std::min(first + BLOCK_SLOTS, count_);
+        const int dim = this->dim<CHUNKS>(), head = kv * group_ + h, last = std::min(first + BLOCK_SLOTS, count_);
         const int scales_at = heads_.kv_count * dim + 4 * kv;
         const uint8_t* query = &queries_[(size_t)head * dim];
         for (int s = first; s < last; s += LANES) {
             const uint8_t* const* keys = &keys_[s];
             Ints products[H][LANES];
             float scales[LANES];
-            if (kv == 0 && h == 0)
-                for (int j = 0; j < LANES; j++) prefetch(values_[s + j], values.slot_bytes);
             for (int j = 0; j < LANES; j++) {
                 scales[j] = load<float>(keys[j] + scales_at);
+                if (h == 0) prefetch(values_[s + j] + (size_t)kv * dim, dim);
                 score_slot<H>(query, keys[j] + (size_t)kv * dim, dim, &products[0][j]);
             }
             for (int i = 0; i < H; i++) {
@@ -148,12 +161,10 @@ private:
         for (int at = 0; at < bytes; at += 64) __builtin_prefetch(slot + at, 0, 2);
     }
 
-    // The share of slot `s` to `s` + 4 of key-value head `kv`.
-    void prefetch_following(const Cells& keys, int kv, int s) const {
-        const int heads = heads_.kv_count, count = std::min(count_, following_);
-        const int last = std::min(count, (kv * count_ + s + 4) / heads);
-        for (int next = (kv * count_ + s) / heads; next < last; next++)
-            prefetch(keys.slot(slots_[count_ + next]), keys.slot_bytes);
+    // The keys of the next span, as far as they have this one's places.
+    void prefetch_following(const Cells& keys, size_t at, int dim, int s) const {
+        for (int next = s; next < std::min(s + 4, following_); next++)
+            prefetch(keys.slot(slots_[count_ + next]) + at, dim);
     }
 
     // Queries are kept plus 128: 128 times the sum of the key is taken off again.
@@ -173,23 +184,24 @@ private:
         for (int i = 0; i < H; i++) products[i * LANES] = (Ints)totals[i];
     }
 
+    template <int CHUNKS>
     void weigh(const Cells& keys, int kv, int h, float* sums) {
         switch (std::min(THREE, group_ - h)) {
-            case 1: return weigh_heads<1>(keys, kv, h, sums);
-            case 2: return weigh_heads<2>(keys, kv, h, sums);
-            default: return weigh_heads<THREE>(keys, kv, h, sums);
+            case 1: return weigh_heads<1, CHUNKS>(keys, kv, h, sums);
+            case 2: return weigh_heads<2, CHUNKS>(keys, kv, h, sums);
+            default: return weigh_heads<THREE, CHUNKS>(keys, kv, h, sums);
         }
     }
 
-    template <int H>
+    template <int H, int CHUNKS>
     void weigh_heads(const Cells& keys, int kv, int h, float* sums) {
-        const int dim = heads_.head_dim, head = kv * group_ + h;
+        const int dim = this->dim<CHUNKS>(), head = kv * group_ + h;
         float shares[H];
         split<H>(kv, head, shares);
         for (int d = 0; d < dim; d += CHUNK) {
             Ints high[H][4] = {}, low[H][4] = {};
             for (int s = 0; s < count_; s += 4) {
-                if (h == 0 && d == 0) prefetch_following(keys, kv, s);
+                if (h == 0 && d == 0) prefetch_following(keys, (size_t)kv * dim, dim, s);
                 weigh_four<H>((size_t)kv * dim + d, s, high, low);
             }
             for (int i = 0; i < H; i++) write(high[i], low[i], shares[i], sums + (size_t)(head + i) * dim + d);
@@ -200,19 +212,20 @@ private:
     template <int H>
     void split(int kv, int head, float* shares) {
         const int scales_at = heads_.kv_count * heads_.head_dim + 4 * kv;
+        Floats tops[H] = {};
         for (int s = 0; s < wide_; s += LANES) {
             float scales[LANES];
             for (int j = 0; j < LANES; j++) scales[j] = load<float>(values_[s + j] + scales_at);
             for (int i = 0; i < H; i++) {
                 float* weights = &scores_[(size_t)(head + i) * wide_ + s];
-                store(weights, floats(weights) * floats(scales));
+                const Floats scaled = floats(weights) * floats(scales);
+                store(weights, scaled);
+                tops[i] = max(tops[i], scaled);
             }
         }
         for (int i = 0; i < H; i++) {
             const float* weights = &scores_[(size_t)(head + i) * wide_];
-            Floats tops = {};
-            for (int s = 0; s < wide_; s += LANES) tops = max(tops, floats(weights + s));
-            const float top = largest(tops), inverse = top > 0.0f ? DIGITS / top : 0.0f;
+            const float top = largest(tops[i]), inverse = top > 0.0f ? DIGITS / top : 0.0f;
             uint8_t *high = &digits_[(size_t)2 * i * wide_], *low = high + wide_;
             for (int s = 0; s < wide_; s += LANES)
                 split_digits(rounded(floats(weights + s) * inverse), high + s, low + s);
