@@ -24,6 +24,7 @@ async def main(prompt: str, schema: str, seed: int):
         return text
 """
 WAYS = """
+import asyncio
 from inferlet import Context, Grammar, PromptLookup, temperature
 
 GRAMMAR = Grammar.regex("(The (cat|dog|newt) (sat|slept|sang) on the (mat|moon)\\\\. ){2,3}The end\\\\.")
@@ -45,7 +46,20 @@ async def main():
                         best = (await beam.dist()).top(2)
                         beam.take(best[min(rank, len(best) - 1)][0])
                     found.append(trunk.text + beam.text.removeprefix(trunk.text))
+        for speculator in (None, PromptLookup()):
+            found.append(await beams_at_once(context, speculator))
     return found
+
+async def beams_at_once(context, speculator):
+    # Each beam is told its first token before it is there, and is forked once more.
+    decoder = context.decoder(200, grammar=GRAMMAR, speculator=speculator)
+    first = (await decoder.dist()).max_index()
+    with decoder, decoder.fork() as left, decoder.fork() as right:
+        for beam in (left, right):
+            beam.take(first)
+        with left.fork() as more:
+            texts = await asyncio.gather(*(beam.run() for beam in (left, more, right)))
+    return [texts[0] == text for text in texts] + texts[:1]
 """
 BAD = """
 from inferlet import Context, Grammar
@@ -76,10 +90,12 @@ async def test_every_reply_fits_its_schema(whole: Whole) -> None:
 
 
 async def test_however_tokens_are_chosen_the_text_is_the_same_and_beams_keep_to_it(whole: Whole) -> None:
-    ahead, by_hand, guessed, left, right = json.loads(await whole.result(WAYS))
+    ahead, by_hand, guessed, left, right, *at_once = json.loads(await whole.result(WAYS))
     assert ahead == by_hand == guessed
     assert ahead.endswith("The end.") and 2 <= ahead.count(" on the ") <= 3
     assert left != right and all(beam.startswith("The ") for beam in (left, right))
+    for *same, text in at_once:
+        assert same == [True, True, True] and text.endswith("The end.")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from inferlet import Context, Dist, Model, Sampler, raw
+from inferlet import Context, Dist, Model, PromptLookup, Sampler, raw
 from inferlet.errors import ContextFull, InvalidArgument, OutOfResources
 from inferlet.runner import run_in_loop
 from inferlet.testing import FakeHost, scripted
@@ -61,8 +61,30 @@ def test_a_long_prompt_takes_a_bounded_number_of_embeddings(host: FakeHost) -> N
     context = Context()
     context.fill("a" * 1500)
     run_in_loop(context.generate(2, count))
-    assert most <= 17
+    assert most <= 2
     assert host.calls.count("forward") == 7
+
+
+@pytest.mark.parametrize("length", [1, 5, 16, 300])
+def test_a_context_that_waits_keeps_two_embeddings(host: FakeHost, length: int) -> None:
+    """One for an input and one for an output: what decoding one by one needs, so that it allocates none."""
+    context = Context()
+    context.fill("ab" * length)
+    run_in_loop(context.flush())
+    assert len(host.embs) <= 2
+    generate(context, 3)
+    assert len(host.embs) == 2
+    run_in_loop(context.generate(9, speculator=PromptLookup()))
+    assert len(host.embs) == 2
+
+
+def test_no_embedding_is_allocated_for_a_token_that_is_picked_by_hand(host: FakeHost) -> None:
+    context = Context()
+    context.fill("abc")
+    run_in_loop(context.generate(2, lambda dist: dist.max_index()))
+    host.calls.clear()
+    run_in_loop(context.generate(9, lambda dist: dist.max_index()))
+    assert not {"alloc_emb", "dealloc_emb"} & set(host.calls)
 
 
 def test_decoding_with_a_sampler_takes_four_calls_for_many_tokens(host: FakeHost) -> None:

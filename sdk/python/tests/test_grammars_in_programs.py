@@ -113,6 +113,28 @@ def test_a_matcher_can_be_driven_by_hand() -> None:
         assert not host.calls.count("unknown")
 
 
+def test_a_forked_matcher_is_asked_for_nothing_before_it_is_there() -> None:
+    """The fork stands in another queue than what the fork is told; the two queues know nothing of each other."""
+
+    async def main(calls: list[str]) -> list[str]:
+        with Context() as context:
+            context.fill("x")
+            decoder = context.decoder(4, grammar=Grammar.regex("[ab]c[de]f"))
+            best = (await decoder.dist()).max_index()
+            with decoder, decoder.fork() as child, child.fork() as grandchild:
+                calls.clear()
+                child.take(best)
+                grandchild.take(best)
+                assert calls == []
+                with grandchild.fork() as last:
+                    return [await each.run() for each in (child, grandchild, last)]
+
+    with FakeHost(babble) as host:
+        texts = asyncio.run(main(host.calls))
+        assert host.matchers == set()
+    assert len(set(texts)) == 1 and texts[0][1] == "c" and texts[0][3] == "f"
+
+
 def test_a_stream_that_is_left_early_goes_on_where_its_text_is() -> None:
     async def main() -> str:
         with Context() as context:

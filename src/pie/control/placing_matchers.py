@@ -21,7 +21,7 @@ LOADED_AT_ONCE = 2
 def place_new(batch: Batch, entry: Entry, work: NewMatchersWork) -> bool:
     shelf = batch.memory.shelf
     if not batch.spec.grammars:
-        raise OutOfResources("the driver keeps no grammars: start the server with some (--grammars)")
+        raise OutOfResources("the driver keeps no grammars: set PIE_GRAMMARS above 0")
     place = shelf.find(work.grammar.digest)
     if place is None and len(batch.columns.grammar_texts) >= LOADED_AT_ONCE:
         return False

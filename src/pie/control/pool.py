@@ -73,7 +73,7 @@ class Pool(Generic[P]):
             return True
         raise OutOfResources(
             f"{count} {self.noun}s are needed, {len(self.free)} of {self.total} are free: free some, run "
-            f"fewer programs at once, or start the server with more (--{self.noun}s)"
+            f"fewer programs at once, or set PIE_{self.noun.upper()}S to more than {self.total}"
         )
 
     def check_integrity(self, held: Iterable[P]) -> None:

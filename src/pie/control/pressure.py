@@ -178,7 +178,7 @@ class Pressure:
         return OutOfResources(
             f"not enough pages: {len(pages.free)} of {pages.total} are free, and {len(host.free)} of "
             f"{host.total} places in host memory and on disk: free some, run fewer programs at once, or "
-            "start the server with more (--pages, --host-pages, --disk-pages)"
+            "set PIE_PAGES, PIE_HOST_PAGES or PIE_DISK_PAGES to more"
         )
 
     # --- giving back ------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from inferlet.raw import SamplingSpec
 PREFILL_TOKENS = 256
 """Tokens of one forward: bounds the embeddings that a long text needs at a time."""
 HELD_EMBS = 16
-"""Input embeddings that a cache keeps between forwards."""
+"""Input embeddings that a cache keeps between guesses; between other forwards it keeps one."""
 
 
 class Mark(NamedTuple):
@@ -171,7 +171,7 @@ class Cache:
         if 0 < end - stop < outputs:
             stop = end - outputs  # the hidden states that are wanted come from one forward
         piece = tokens[start:stop]
-        embs, more = self._borrow_embs(len(piece))
+        embs, more = self._borrow_embs(len(piece), HELD_EMBS if outputs > 1 else 1)
         positions = range(start, stop)
         raw.embed_txt(self.queue, piece, positions, embs)
         self._grow(stop)
@@ -276,9 +276,17 @@ class Cache:
         if parent.quiet and parent.origin is None:
             raw.fork_kvpage(self.queue, pages, self._pages)
             return
-        self._origin_queue = parent.queue if parent.origin is None else parent._origin_queue
-        raw.fork_kvpage(self._origin_queue, pages, self._pages)
-        self.origin = raw.synchronize(self._origin_queue)
+        raw.fork_kvpage(parent.through, pages, self._pages)
+        self.come_after(parent.through)
+
+    @property
+    def through(self) -> int:
+        """The queue that knows the pages: another context's, as long as a fork has not been executed."""
+        return self.queue if self.origin is None else self._origin_queue
+
+    def come_after(self, queue: int) -> None:
+        """What this cache was forked from is there when what this queue holds has been executed."""
+        self.origin, self._origin_queue = raw.synchronize(queue), queue
 
     def export(self, name: str, count: int, lease_seconds: float | None, about: bytes) -> None:
         """Publishes the pages of the first `count` tokens, which have been read."""
@@ -307,6 +315,12 @@ class Cache:
             del self._pages[first:]
             self._pools.pages.give(pages)
 
+    def release_spare(self) -> None:
+        """Gives back the embeddings that only guesses need; whoever decodes one by one needs one of each."""
+        if not (self._broken or self._closed):
+            self._give_embs(self._inputs[1:] + self._outputs[1:])
+            del self._inputs[1:], self._outputs[1:]
+
     def close(self) -> None:
         """Gives everything back."""
         if not self._closed:
@@ -320,8 +334,7 @@ class Cache:
             self._pools.leftovers.append(self._holdings())
 
     def _holdings(self) -> Holdings:
-        through = self.queue if self.origin is None else self._origin_queue
-        return Holdings(self.queue, self._pages, self._inputs + self._outputs, through)
+        return Holdings(self.queue, self._pages, self._inputs + self._outputs, self.through)
 
     def _grow(self, tokens: int) -> None:
         """Pages for so many tokens."""
@@ -331,9 +344,9 @@ class Cache:
             raw.alloc_kvpage(self.queue, pages)
             self._pages += pages
 
-    def _borrow_embs(self, count: int) -> tuple[list[int], list[int]]:
-        """Embeddings for inputs; and those of them that are to be given back."""
-        self._inputs += self._take_embs(min(count, HELD_EMBS) - len(self._inputs))
+    def _borrow_embs(self, count: int, held: int) -> tuple[list[int], list[int]]:
+        """Embeddings for inputs; and those of them that are to be given back. `held`: how many to keep."""
+        self._inputs += self._take_embs(min(count, held) - len(self._inputs))
         more = self._take_embs(count - len(self._inputs))
         return self._inputs[:count] + more, more
 

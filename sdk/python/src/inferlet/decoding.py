@@ -176,6 +176,9 @@ class Decoder:
             self._matcher = await Matcher.start(grammar, self._text.model, self._text.cache)
             if self.tokens:
                 self._matcher.advance(*self.tokens)
+        elif self._matcher is not None:
+            await self._text.settle()
+            await self._matcher.ready()
 
     def _left(self) -> int:
         text = self._text

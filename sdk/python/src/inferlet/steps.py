@@ -104,16 +104,19 @@ async def ahead(plan: Plan, sampler: Sampler, pace: Pace) -> Bursts:
 async def checked_guesses(plan: Plan, speculate: Speculator) -> Bursts:
     """A guess is read in one forward; then as many tokens are picked as it was right, and one more."""
     text = plan.text
-    while True:
-        guess = speculate(text.tokens)
-        draft = list(await guess if isinstance(guess, Awaitable) else guess)[: plan.left() - 1]
-        ask = await _questions(plan, draft)
-        for index in range(len(draft) + 1):
-            token = plan.picked(await text.wait(ask(index)))
-            yield [token]
-            if index == len(draft) or token != draft[index]:
-                break
-            text.confirm()
+    try:
+        while True:
+            guess = speculate(text.tokens)
+            draft = list(await guess if isinstance(guess, Awaitable) else guess)[: plan.left() - 1]
+            ask = await _questions(plan, draft)
+            for index in range(len(draft) + 1):
+                token = plan.picked(await text.wait(ask(index)))
+                yield [token]
+                if index == len(draft) or token != draft[index]:
+                    break
+                text.confirm()
+    finally:
+        text.end_guesses()
 
 
 async def _questions(plan: Plan, draft: Sequence[int]) -> Callable[[int], Dist]:

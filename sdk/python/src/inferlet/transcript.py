@@ -105,6 +105,10 @@ class Transcript:
         self.cache.quiet = run.over
         return tokens
 
+    def end_guesses(self) -> None:
+        """Gives back what only guesses need."""
+        self._do(self.cache.release_spare)
+
     def end_run(self, run: Ahead) -> None:
         """Ends a run, if it is still the one under way."""
         if self.cache.run is run:
