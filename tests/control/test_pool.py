@@ -43,7 +43,7 @@ def test_releasing_twice_is_a_bug_of_ours() -> None:
 def test_out_of_pages_says_how_many_there_are_and_what_to_do() -> None:
     pool = make_pool(4)
     pool.take()
-    with pytest.raises(OutOfResources, match=r"5 pages are needed, 3 of 4 are free: .*--pages"):
+    with pytest.raises(OutOfResources, match=r"5 pages are needed, 3 of 4 are free: .*PIE_PAGES"):
         pool.lacks(5)
 
 

@@ -114,7 +114,7 @@ def test_a_matcher_can_be_driven_by_hand() -> None:
 
 
 def test_a_forked_matcher_is_asked_for_nothing_before_it_is_there() -> None:
-    """The fork stands in another queue than what the fork is told; the two queues know nothing of each other."""
+    """The fork stands in another queue than what it is told; the two queues know nothing of each other."""
 
     async def main(calls: list[str]) -> list[str]:
         with Context() as context:
