@@ -71,7 +71,7 @@ def test_a_missing_model_is_a_warning_and_a_damaged_one_a_failure(settings: Sett
     damaged = settings.home / "models" / settings.model
     damaged.mkdir(parents=True)
     (damaged / "model.json").write_text("{")
-    assert levels(checks.check_model, settings) == {"model": "fail"}
+    assert [check.level for check in checks.check_model(settings)] == ["fail"]
 
 
 def test_compiled_code_that_others_could_write_is_a_failure(settings: Settings) -> None:

@@ -56,6 +56,15 @@ def test_what_was_built_is_found_again(tmp_path: Path) -> None:
     assert builder.build(NoProgress()) == library
 
 
+def test_a_damaged_library_is_built_again(tmp_path: Path) -> None:
+    make = 'while [ "$1" != -o ]; do shift; done; echo built > "$2"'
+    builder = Builder(tmp_path / "kernels", script(tmp_path, make))
+    library = builder.build(NoProgress())
+    library.write_text("bui")
+    assert builder.build(NoProgress()).read_text() == "built\n"
+    assert [path.name for path in (tmp_path / "kernels").iterdir()] == [library.parent.name]
+
+
 def test_other_sources_have_another_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     builder = Builder(tmp_path)
     before = builder.key("c++")

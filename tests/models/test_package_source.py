@@ -140,6 +140,8 @@ def test_without_a_network_one_line_says_what_to_do(
     ("log", "error", "complaint"),
     [
         ("ERROR: Could not install: [Errno 28] No space left on device", OutOfResources, "full"),
+        ("  Downloading x-1-py3-none-any.whl (1.0 kB)\nConnection", Unavailable, "no network"),
+        ("  Downloading x-1-py3-none-any.whl (99999999.9 GB)\nConnection", OutOfResources, "full"),
         ("/usr/bin/python: No module named pip", Unavailable, "ensurepip"),
         ("ERROR: something\nERROR: quite new", Unavailable, "quite new"),
         ("", Unavailable, "could not download x"),

@@ -97,8 +97,11 @@ def check_home(settings: Settings) -> Iterator[Check]:
 
 def check_model(settings: Settings) -> Iterator[Check]:
     store = ModelStore(settings.home)
-    for damaged in store.damaged():
-        yield Check("model", "fail", damaged.problem, f"pie model rm {damaged.name}, then pull it again")
+    damaged = store.damaged()
+    for each in damaged:
+        yield Check("model", "fail", each.problem, f"pie model rm {each.name}, then pull it again")
+    if settings.model in [each.name for each in damaged]:
+        return
     try:
         model = store.get(settings.model)
     except NotFound:

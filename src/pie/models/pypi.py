@@ -150,11 +150,16 @@ def follow(
 def wait_for_size(process: "subprocess.Popen[bytes]", log: Path) -> int | None:
     """How many bytes pip says it downloads; None when it ends without saying."""
     while process.poll() is None:
-        match = SIZE_IN_LOG.search(log.read_text(errors="replace"))
-        if match:
-            return int(float(match[1]) * UNITS[match[2]])
+        size = size_in(log.read_text(errors="replace"))
+        if size is not None:
+            return size
         time.sleep(POLL_SECONDS)
     return None
+
+
+def size_in(log: str) -> int | None:
+    match = SIZE_IN_LOG.search(log)
+    return None if match is None else int(float(match[1]) * UNITS[match[2]])
 
 
 def advance_to(step: Step, seen: int, now: int) -> int:
@@ -177,7 +182,8 @@ def size_of(path: Path) -> int:
 
 
 def explain_failure(requirement: str, log: str, folder: Path) -> PieError:
-    if "No space left" in log:
+    # On a full disk the log's end may be missing, too.
+    if "No space left" in log or (size_in(log) or 0) > shutil.disk_usage(folder).free:
         return disk_full(folder, "pip could not write")
     if "No module named pip" in log:
         return Unavailable(f"this Python has no pip; run `{sys.executable} -m ensurepip` and pull again")

@@ -1,4 +1,4 @@
-"""Builds the kernels once for each machine and version: `PIE_HOME/kernels/<key>/kernels.so`."""
+"""Builds the kernels once for each machine and version, with their SHA-256: `PIE_HOME/kernels/<key>/`."""
 
 import hashlib
 import os
@@ -16,6 +16,7 @@ from pie.core.progress import Progress
 SOURCES = Path(__file__).parent
 MAIN = "kernels.cpp"
 LIBRARY = "kernels.so"
+DIGEST = "kernels.sha256"
 COMPILERS = ("c++", "g++", "clang++")
 SECONDS = 300.0
 LAST_LINES = 12
@@ -41,9 +42,9 @@ class Builder:
     seconds: float = SECONDS
 
     def build(self, progress: Progress) -> Path:
-        """The library, built where it is missing. Raises `NoKernels`."""
+        """The library, built where it is missing or damaged. Raises `NoKernels`."""
         place = self.place()
-        if not place.exists():
+        if not is_whole(place):
             with progress.start("Compiling kernels for this processor"):
                 self._compile(self._compiler(), place)
         return place
@@ -70,10 +71,13 @@ class Builder:
                 self._run(compiler, *flags(), "-c", str(SOURCES / MAIN), "-o", str(part))
                 # Without -fopenmp: the library must not bring a second pool of threads.
                 self._run(compiler, "-shared", str(part), "-o", str(whole))
+                (made / DIGEST).write_text(digest(whole))
+                if place.parent.exists() and not is_whole(place):
+                    place.parent.rename(Path(name) / "damaged")
                 if not place.parent.exists():  # another driver may have been faster
                     made.rename(place.parent)
         except OSError as error:
-            if not place.exists():
+            if not is_whole(place):
                 raise NoKernels(f"cannot write to {self.folder}: {error.strerror or error}") from error
 
     def _run(self, *command: str) -> None:
@@ -88,6 +92,18 @@ class Builder:
         if done.returncode:
             said = "\n".join(done.stderr.strip().splitlines()[-LAST_LINES:])
             raise NoKernels(f"{command[0]} failed with exit code {done.returncode}: {said}")
+
+
+def digest(library: Path) -> str:
+    return hashlib.sha256(library.read_bytes()).hexdigest()
+
+
+def is_whole(library: Path) -> bool:
+    """Whether it is there as it was built: half a library would end the process that loads it."""
+    try:
+        return (library.parent / DIGEST).read_text() == digest(library)
+    except OSError:
+        return False
 
 
 def find_compiler() -> str:
