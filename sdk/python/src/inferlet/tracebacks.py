@@ -12,6 +12,7 @@ OFFERED = (
     "a sandbox has no files and no packages to install; a program can import the standard library (but "
     "processes, sockets and screens) and `inferlet`"
 )
+BESIDE = "`pie build --with PACKAGE` brings pure Python along, and data comes as arguments or messages"
 
 
 def show_source(filename: str, padded: str) -> None:
@@ -37,7 +38,7 @@ def format_error(error: BaseException, filename: str) -> str:
 def _about_import(name: str) -> str:
     root = name.partition(".")[0]
     lacking = f"the sandbox does not have it: {OFFERED}"
-    return lacking if root in sys.stdlib_module_names else f"{OFFERED}; send data as arguments or messages"
+    return lacking if root in sys.stdlib_module_names else f"{OFFERED}; {BESIDE}"
 
 
 def _message(error: BaseException, shown: traceback.TracebackException, filename: str) -> str:
