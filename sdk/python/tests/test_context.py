@@ -78,6 +78,14 @@ def test_a_context_that_waits_keeps_two_embeddings(host: FakeHost, length: int) 
     assert len(host.embs) == 2
 
 
+def test_an_adapter_that_is_not_there_changes_nothing() -> None:
+    context = Context()
+    context.fill("abc")
+    with pytest.raises(InvalidArgument, match="no adapter 'nope'; there are: none"):
+        run_in_loop(context.generate(2, adapter="nope"))
+    assert generate(context, 2) == "de"
+
+
 def test_no_embedding_is_allocated_for_a_token_that_is_picked_by_hand(host: FakeHost) -> None:
     context = Context()
     context.fill("abc")

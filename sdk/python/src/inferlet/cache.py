@@ -74,6 +74,9 @@ class Cache:
     def use_adapter(self, adapter: str | None) -> None:
         """What is read from now on goes through this adapter; the last token is read again."""
         if adapter != self.adapter:
+            there = raw.available_adapters(self._model.name)
+            if adapter is not None and adapter not in there:  # a context that keeps it could never go on
+                raise InvalidArgument(f"no adapter {adapter!r}; there are: {', '.join(there) or 'none'}")
             self.adapter = adapter
             self._has_output = False
 
