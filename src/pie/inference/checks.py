@@ -176,9 +176,7 @@ def slot_faults(work: Columns, spec: DriverSpec, written: Written) -> Iterator[s
             yield f"{name}: nothing was ever sampled into token slot {slots[~written(slots)][0]}"
 
 
-def unwritten(
-    name: str, slots: Ints, written: Written, *filled_now: Ints
-) -> Iterator[str]:
+def unwritten(name: str, slots: Ints, written: Written, *filled_now: Ints) -> Iterator[str]:
     """Embedding slots that hold nothing, not even after the parts of the pass that come before."""
     if not len(slots):
         return

@@ -93,9 +93,7 @@ class CompiledAttention(Attention):
 
 def cells_of(pages: PageStorage) -> library.Pages:
     numbers = ("fp32", "int8").index(pages.precision)
-    return library.Pages(
-        pages.cells.data_ptr(), pages.page_size, pages.kv_heads, pages.head_dim, numbers
-    )
+    return library.Pages(pages.cells.data_ptr(), pages.page_size, pages.kv_heads, pages.head_dim, numbers)
 
 
 class SmallProduct:
@@ -221,6 +219,14 @@ class CompiledLlama(Llama):
         out = self._logits[: len(wide)]
         self._kernels.logits(self._handle, wide.data_ptr(), len(wide), out.data_ptr())
         return out[:, : self.config.vocabulary_size].t()
+
+    def best(self, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        wide = self._widened(hidden)
+        found = torch.empty(len(wide), 3)
+        self._kernels.best(
+            self._handle, wide.data_ptr(), len(wide), self.config.vocabulary_size, found.data_ptr()
+        )
+        return found.view(torch.int32)[:, 0].long(), found[:, 2]
 
     def measure(self, logits: torch.Tensor) -> Measures:
         rows = logits.t()

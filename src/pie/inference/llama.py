@@ -101,6 +101,11 @@ class Llama:
         """Of what `logits` gave, perhaps changed since."""
         return measure(logits)
 
+    def best(self, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The best token (int64) of each row's `logits`, and a number that is finite where these are."""
+        measured = self.measure(self.logits(hidden))
+        return measured.tokens, measured.entropies
+
     def top_tokens(self, logits: torch.Tensor, count: int) -> torch.Tensor:
         """The `count` best tokens of each column of what `logits` gave, descending: [rows, count]."""
         return top_tokens(logits, count)

@@ -73,9 +73,7 @@ class BatchLora:
 class Lora:
     """All adapters of a driver, in the order of `DriverSpec.adapters`."""
 
-    def __init__(
-        self, adapters: Sequence[Adapter], config: ModelConfig, device: torch.device = CPU
-    ) -> None:
+    def __init__(self, adapters: Sequence[Adapter], config: ModelConfig, device: torch.device = CPU) -> None:
         """Reads the adapters' numbers. Raises `BadModel`."""
         self._device = device
         self.names = tuple(adapter.name for adapter in adapters)
@@ -88,10 +86,12 @@ class Lora:
         rows = sorted(work.adapted.tolist(), key=itemgetter(1))
         if len(rows) == work.segments and rows[0][1] == rows[-1][1]:
             return BatchLora([Group(self._changes[rows[0][1]], None)])
-        return BatchLora([
-            Group(self._changes[adapter], self._tokens(work, [segment for segment, _ in members]))
-            for adapter, members in groupby(rows, key=itemgetter(1))
-        ])
+        return BatchLora(
+            [
+                Group(self._changes[adapter], self._tokens(work, [segment for segment, _ in members]))
+                for adapter, members in groupby(rows, key=itemgetter(1))
+            ]
+        )
 
     def _tokens(self, work: Columns, segments: Sequence[int]) -> torch.Tensor:
         starts = work.input_starts
@@ -113,9 +113,7 @@ def read_changes(adapter: Adapter, config: ModelConfig) -> Changes:
     return changes
 
 
-def read_change(
-    adapter: Adapter, config: ModelConfig, prefix: str, modules: Sequence[str]
-) -> Change | None:
+def read_change(adapter: Adapter, config: ModelConfig, prefix: str, modules: Sequence[str]) -> Change | None:
     shapes = linear_shapes(config)
     heights = [shapes[prefix + module][0] for module in modules]
     firsts = dict(zip(modules, np.cumsum([0, *heights]).tolist(), strict=False))

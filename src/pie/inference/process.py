@@ -113,9 +113,7 @@ class DriverProcess:
         return life
 
     def _options(self, faults: tuple[Fault, ...]) -> WorkerOptions:
-        return WorkerOptions(
-            str(self._model_folder), str(self._home), self._settings, self._executor, faults
-        )
+        return WorkerOptions(str(self._model_folder), str(self._home), self._settings, self._executor, faults)
 
     async def _supervise(self, life: Life | None) -> None:
         while life is not None:

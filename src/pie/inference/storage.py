@@ -17,9 +17,7 @@ MOST = 127
 SCALE_BYTES = 4
 
 
-def lazy_zeros(
-    *shape: int, dtype: type[np.generic] = np.float32, device: torch.device = CPU
-) -> torch.Tensor:
+def lazy_zeros(*shape: int, dtype: type[np.generic] = np.float32, device: torch.device = CPU) -> torch.Tensor:
     """Zeros; in the processor's memory they take room only once they are touched: an idle driver stays small,
     and what was never written is finite."""
     if device != CPU:

@@ -60,9 +60,7 @@ class Forward:
         if not len(work.watched):
             return None
         config = self._model.config
-        return AttentionStats(
-            work, positions, self._pages, config.heads, self._attention, config.window
-        )
+        return AttentionStats(work, positions, self._pages, config.heads, self._attention, config.window)
 
     def _keep_outputs(self, work: Columns, hidden: torch.Tensor, view: View) -> None:
         indices, slots = work.outputs.T.copy()

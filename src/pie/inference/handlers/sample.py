@@ -69,7 +69,7 @@ class Samples:
         simple &= np.array([not len(row) for row in seen], np.bool_)
         failed: dict[int, str] = {}
         for rows in pieces(np.flatnonzero(simple)):
-            tokens[rows] = self._best(self._logits(work, rows, failed))
+            tokens[rows] = self._best(work, rows, failed)
         for rows in pieces(np.flatnonzero(~simple)):
             logits = self._logits(work, rows, failed)
             tokens[rows] = self._drawn(work, rows, logits, [seen[row] for row in rows])
@@ -96,10 +96,14 @@ class Samples:
                 if why:
                     failed[row] = why
 
-    def _best(self, logits: torch.Tensor) -> Ints:
-        scores = Scores(self._model, logits)
-        tokens, entropies = fetched(scores.best_tokens, scores.entropies)
-        refuse_infinite(entropies)
+    def _best(self, work: Columns, rows: Indices, failed: dict[int, str]) -> Ints:
+        if (work.sample_matchers[rows] < 0).all():
+            best, check = self._model.best(self._embs.read(work.sample_embs[rows]))
+        else:
+            measured = self._model.measure(self._logits(work, rows, failed))
+            best, check = measured.tokens, measured.entropies
+        tokens, checked = fetched(best, check)
+        refuse_infinite(checked)
         found: Ints = tokens.astype(np.int32)
         return found
 

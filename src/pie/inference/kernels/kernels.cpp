@@ -1,6 +1,5 @@
 // What Python calls, through ctypes: plain C, raw addresses. `library.py` declares the same structs.
 #include "layers.h"
-#include "scores.h"
 
 using namespace pie;
 
@@ -8,7 +7,7 @@ using namespace pie;
 extern "C" {
 
 // Counts up with every change of the structs or functions here.
-int pie_version() { return 3; }
+int pie_version() { return 4; }
 
 // What the products of small numbers run on; "plain" where there is nothing better than C++.
 const char* pie_instructions() {
@@ -45,6 +44,11 @@ void pie_run(Layers* layers, const View* view, const View* windowed, float* hidd
 
 void pie_logits(Layers* layers, const float* hidden, int rows, float* logits) {
     layers->logits(hidden, rows, logits);
+}
+
+void pie_best(Layers* layers, const float* hidden, int rows, int vocabulary, Best* to) {
+    std::fill_n(to, rows, Best{});
+    layers->best(hidden, rows, vocabulary, to);
 }
 
 // One layer's attention for whoever computes the rest: `queries` are [inputs, heads * head_dim], scaled.

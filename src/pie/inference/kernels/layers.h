@@ -2,10 +2,12 @@
 #pragma once
 #include <cmath>
 #include <limits>
+#include <mutex>
 #include <optional>
 
 #include "inputs.h"
 #include "prefill.h"
+#include "scores.h"
 
 namespace pie {
 
@@ -155,6 +157,32 @@ public:
         together(model_.threads, 2, &times, [&](Member& member) {
             norm(member, model_.norm, hidden, rows);
             multiply_shared<false>(member, model_.threads, model_.head, normed_, rows, to, model_.head.rows);
+        });
+    }
+
+    // The best of the first `vocabulary` tokens for each row: logits are looked at where they are made, and not kept.
+    void best(const float* hidden, int rows, int vocabulary, Best* to) {
+        normed_.reserve(rows, model_.head);
+        grow(work_, (size_t)rows * model_.padded_hidden);
+        const int parts = (rows + TOKENS - 1) / TOKENS, pairs = (vocabulary + PAIR - 1) / PAIR;
+        const int threads = model_.threads, chunk = chunk_of(pairs, threads);
+        std::mutex joining;
+        together(threads, 2, &times, [&](Member& member) {
+            norm(member, model_.norm, hidden, rows);
+            std::vector<Best> found(rows);
+            member.share(PRODUCT, parts * pairs, chunk, [&](int item) {
+                float logits[TOKENS * PAIR];
+                const int first = item / pairs * TOKENS, pair = item % pairs, count = std::min(TOKENS, rows - first);
+                normed_.multiply<false>(
+                    model_.head, pair, next_item(item, chunk, threads) % pairs, first, count, logits, PAIR
+                );
+                for (int t = 0; t < count; t++) {
+                    for (int i = vocabulary - pair * PAIR; i < PAIR; i++) logits[t * PAIR + i] = NOTHING;
+                    found[first + t].look(logits + t * PAIR, pair * PAIR);
+                }
+            });
+            const std::lock_guard<std::mutex> one(joining);
+            for (int row = 0; row < rows; row++) to[row].join(found[row]);
         });
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pie.inference.kernels.build import NoKernels
 
-VERSION = 3
+VERSION = 4
 
 
 class Product(Structure):
@@ -75,6 +75,7 @@ ARGUMENTS = {
     "pie_times": (None, c_void_p, POINTER(c_double)),
     "pie_run": (None, c_void_p, POINTER(View), POINTER(View), c_void_p, c_void_p),
     "pie_logits": (None, c_void_p, c_void_p, c_int, c_void_p),
+    "pie_best": (None, c_void_p, c_void_p, c_int, c_int, c_void_p),
     "pie_attend": (None, POINTER(Heads), POINTER(Pages), POINTER(View), c_int, c_int, c_void_p, c_void_p),
     "pie_multiply": (None, POINTER(Product), c_int, c_void_p, c_int, c_void_p),
     "pie_statistics": (None, c_void_p, c_int, c_int, c_int, c_int, c_void_p),
@@ -102,6 +103,7 @@ class Kernels:
         self.times = library.pie_times
         self.run = library.pie_run
         self.logits = library.pie_logits
+        self.best = library.pie_best
         self.attend = library.pie_attend
         self.multiply = library.pie_multiply
         self.statistics = library.pie_statistics

@@ -47,6 +47,29 @@ inline Statistics statistics(const float* logits, int vocabulary) {
     return {token, top, std::log(total), std::log(total) - sum(products) / total};
 }
 
+// The best token so far, the first of equals.
+struct Best {
+    int32_t token = 0;
+    float logit = -INFINITY;
+    float total = 0.0f;  // of all logits: finite where they are
+
+    // 32 logits, of the tokens from `first` on.
+    void look(const float* logits, int first) {
+        const Floats a = floats(logits), b = floats(logits + LANES);
+        total += sum(a + b);
+        const float top = largest(max(a, b));
+        if (!(top > logit)) return;
+        int at = 0;
+        while (logits[at] != top) at++;
+        token = first + at, logit = top;
+    }
+
+    void join(const Best& other) {
+        total += other.total;
+        if (other.logit > logit || (other.logit == logit && other.token < token)) token = other.token, logit = other.logit;
+    }
+};
+
 struct Candidate {
     float logit;
     int32_t token;
