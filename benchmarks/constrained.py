@@ -1,8 +1,8 @@
 """Is text that follows a JSON schema always valid, and what does following one cost?
 
 Validity: for each of the 20 schemas in `schemas.json`, of growing nastiness, ten programs ask the default
-model at temperature 1, each with a seed of its own, all at once. A reply counts as valid when it has ended by
-itself, `json.loads` reads it and `jsonschema` finds that it fits.
+model at temperature 1, each with a seed of its own, all at once. A reply counts as valid when it has ended or
+was closed within its tokens, `json.loads` reads it and `jsonschema` finds that it fits.
 
 Cost: wall time per token of programs that decode the same number of tokens at temperature 1 with a grammar
 (an endless list of objects) and without, one program and 32, in turns. The clock starts when all have read
@@ -75,7 +75,7 @@ SLOW = Limits(cpu_seconds=60.0, wall_seconds=600.0)
 
 def complaint(schema: dict[str, Any], reply: dict[str, str]) -> str:
     """Why a reply does not count; empty for a good one."""
-    if reply["ended"] != "stop_token":
+    if reply["ended"] not in ("stop_token", "closed"):
         return f"cut off: {reply['ended']}"
     try:
         value = json.loads(reply["text"])
@@ -108,7 +108,9 @@ async def measure_validity(report: Report, stack: Stack, each: int) -> None:
         if why:
             bad.append({"schema": entry["name"], "seed": seed, "why": why, "text": reply["text"][:300]})
     lengths = [len(reply["text"]) for reply in replies]
-    report.runs.append({"replies": len(replies), "bad": bad, "characters": statistics.fmean(lengths)})
+    closed = sum(reply["ended"] == "closed" for reply in replies)
+    counts = {"replies": len(replies), "closed": closed, "characters": statistics.fmean(lengths)}
+    report.runs.append({**counts, "bad": bad})
     report.require(f"invalid replies of {len(replies)}", len(bad), at_most=0)
 
 

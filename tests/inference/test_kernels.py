@@ -17,6 +17,7 @@ from pie.inference.llama import Llama
 from pie.inference.measures import measure, top_tokens
 from pie.inference.packing import Packed, group4, interleaved, pack4, pack8, padded, turn
 from pie.inference.prepared import PreparedWeights
+from pie.inference.restrict import IMPOSSIBLE, allow_only
 from pie.inference.rotary import Rotary
 from pie.inference.storage import PageStorage
 from pie.inference.visibility import Block, Rows, View
@@ -236,6 +237,20 @@ def test_best_tokens_and_entropies_are_those_of_torch(kernels: Kernels, vocabula
     best = Logits(kernels).top_tokens(logits, count)
     assert torch.equal(rows.gather(1, best), rows.gather(1, top_tokens(logits, count)))
     assert best[3].tolist() == sorted(range(vocabulary), key=lambda token: (-rows[3, token], token))[:count]
+
+
+@pytest.mark.parametrize("vocabulary", [5, 64, 1000])
+def test_a_mask_leaves_what_it_allows(kernels: Kernels, vocabulary: int) -> None:
+    random = np.random.default_rng(7)
+    bits = random.integers(0, 256, (3, -(-vocabulary // 32) * 4), np.uint8)
+    bits[1] = 255
+    columns = np.array([4, 0, 2])
+    logits = torch.randn(6, vocabulary, generator=torch.Generator().manual_seed(8)).t()
+    wanted = logits.clone()
+    allow_only(wanted, columns, bits)
+    Logits(kernels).allow_only(logits, columns, bits)
+    assert torch.equal(logits, wanted)
+    assert (logits == IMPOSSIBLE).any() and (logits[:, 0] != IMPOSSIBLE).all()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

@@ -60,6 +60,28 @@ def test_numbers_come_to_an_end(vocabulary: GrammarVocabulary, bounds: dict[str,
     assert digits <= 9
 
 
+@pytest.mark.parametrize(
+    ("form", "texts"),
+    [
+        ("date-time", ["2026-11-23T06:31:34Z", "2026-11-23T06:31:34.123456789+00:00"]),
+        ("time", ["06:31:34Z", "06:31:34.123456789-11:30"]),
+        ("duration", ["P3Y6M4DT12H30M5S"]),
+        ("email", ["somebody@example.org"]),
+    ],
+)
+def test_formats_come_to_an_end(vocabulary: GrammarVocabulary, form: str, texts: list[str]) -> None:
+    schema = json.dumps({"type": "string", "format": form})
+    assert all(accepts(vocabulary, "json-schema", schema, json.dumps(text)) for text in texts)
+    matcher = vocabulary.compile("json-schema", schema)
+    start = json.dumps(texts[-1])[:-1].rstrip("0:+-1Z")
+    assert matcher.consume_tokens(list(start.encode()))
+    digits = 0
+    while matcher.validate_tokens(list(b"5")) and digits < 300:
+        matcher.consume_tokens(list(b"5"))
+        digits += 1
+    assert digits < 300
+
+
 def test_numbers_within_bounds_of_their_own_keep_them(vocabulary: GrammarVocabulary) -> None:
     schema = json.dumps({"type": "integer", "minimum": 10**17, "maximum": 10**18})
     assert accepts(vocabulary, "json-schema", schema, "500000000000000000")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import jsonschema
 import pytest
 
 from inferlet import Context, Dist, Grammar, Model, temperature
@@ -37,7 +38,7 @@ def generate(grammar: Grammar, **settings: Any) -> str:
         with Context() as context:
             context.fill("x")
             text = await context.generate(200, grammar=grammar, **settings)
-            assert context.stop_reason == "stop_token"
+            assert context.stop_reason in ("stop_token", "closed")
             return text
 
     with FakeHost(babble):
@@ -157,3 +158,82 @@ def test_a_stream_that_is_left_early_goes_on_where_its_text_is() -> None:
 def test_a_long_grammar_is_shown_cut() -> None:
     assert repr(Grammar.regex("a")) == "Grammar('regex', 'a')"
     assert len(repr(Grammar.regex("a" * 100))) < 90
+
+
+TREE = {
+    "$defs": {
+        "node": {
+            "type": "object",
+            "properties": {"name": {"type": "string", "minLength": 4}, "in": {"$ref": "#/$defs/node"}},
+            "required": ["name"],
+            "additionalProperties": False,
+        }
+    },
+    "$ref": "#/$defs/node",
+}
+ENDLESS = {
+    "strings": {"type": "array", "items": {"type": "string"}},
+    "objects": {"type": "array", "items": SCHEMA, "minItems": 1},
+    "tree": TREE,
+    "map": {"type": "object", "additionalProperties": {"enum": ["}", "]]", "x"]}},
+    "pattern": {"type": "string", "pattern": "^[A-Z]{2}[0-9]+$"},
+}
+
+
+def endless(tokens: Sequence[int]) -> Mapping[int, float]:
+    """A model that ends nothing if it has a choice."""
+    return {token: 1.0 + (token * 7919 + len(tokens)) % 13 for token in range(32, 126)} | {
+        34: 0.001, 93: 1e-9, 125: 1e-9, 257: 1e-12, 123: 20.0, 44: 20.0
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("pick", ["sampler", "function", "guesses", "stream"])
+@pytest.mark.parametrize("name", ENDLESS)
+def test_json_is_closed_before_it_would_be_cut_off(name: str, pick: str) -> None:
+    async def main() -> tuple[str, str | None, int]:
+        with Context() as context:
+            context.fill("x")
+            settings: dict[str, Any] = {"sampler": temperature(1.0, seed=3)}
+            if pick == "function":
+                settings["sampler"] = lambda dist: temperature(1.0, seed=4)(dist)
+            if pick == "guesses":
+                settings["speculator"] = lambda tokens: tokens[-3:]
+            if pick == "stream":
+                pieces = context.stream(90, grammar=Grammar.json_schema(ENDLESS[name]), **settings)
+                text = "".join([piece async for piece in pieces])
+            else:
+                text = await context.generate(90, grammar=Grammar.json_schema(ENDLESS[name]), **settings)
+            return text, context.stop_reason, len(context)
+
+    with FakeHost(endless) as host:
+        text, reason, length = asyncio.run(main())
+    jsonschema.validate(json.loads(text), ENDLESS[name])
+    assert reason == "closed"
+    assert 60 < length <= 91
+    assert host.matchers == set()
+
+
+def test_json_that_ends_in_time_is_not_touched() -> None:
+    async def main(most: int) -> tuple[str, str | None]:
+        with Context() as context:
+            context.fill("x")
+            grammar = Grammar.json_schema({"type": "array", "items": {"type": "integer"}, "maxItems": 9})
+            text = await context.generate(most, temperature(1.0, seed=2), grammar=grammar)
+            return text, context.stop_reason
+
+    with FakeHost(babble):
+        whole, reason = asyncio.run(main(400))
+        assert reason == "stop_token"
+        assert asyncio.run(main(len(whole) + 1 + 16)) == (whole, "stop_token")
+
+
+def test_what_cannot_be_closed_in_time_is_cut_off() -> None:
+    async def main() -> str | None:
+        with Context() as context:
+            context.fill("x")
+            grammar = Grammar.json_schema({"type": "string", "minLength": 50})
+            await context.generate(20, grammar=grammar)
+            return context.stop_reason
+
+    with FakeHost(babble):
+        assert asyncio.run(main()) == "max_tokens"

@@ -18,6 +18,7 @@ from pie.inference.llama import LayerWeights, Llama, LlamaWeights, family_vector
 from pie.inference.lora import BatchLora
 from pie.inference.measures import Measures
 from pie.inference.packing import padded
+from pie.inference.restrict import IMPOSSIBLE
 from pie.inference.storage import PageStorage
 from pie.inference.visibility import View
 from pie.models import ModelConfig
@@ -238,6 +239,16 @@ class CompiledLlama(Llama):
         )
         _, best, log_totals, entropies = found.unbind(1)
         return Measures(found.view(torch.int32)[:, 0].long(), best, log_totals, entropies)
+
+    def allow_only(self, logits: torch.Tensor, columns: NDArray[np.int64], bits: NDArray[np.uint8]) -> None:
+        rows, masks, which = logits.t(), np.ascontiguousarray(bits), np.ascontiguousarray(columns, np.int64)
+        if rows.stride(1) == 1:
+            self._kernels.allow_only(
+                rows.data_ptr(), rows.shape[1], rows.stride(0), self._kernels.threads,
+                address(which), len(which), address(masks), masks.shape[1], IMPOSSIBLE,
+            )  # fmt: skip
+        else:
+            super().allow_only(logits, columns, bits)
 
     def top_tokens(self, logits: torch.Tensor, count: int) -> torch.Tensor:
         rows = logits.t()

@@ -11,13 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import gelu, silu
 
 from pie.inference.attention import Attention
 from pie.inference.lora import BatchLora
 from pie.inference.measures import Measures, measure, top_tokens
 from pie.inference.products import Product
+from pie.inference.restrict import allow_only
 from pie.models import ModelConfig
 
 
@@ -105,6 +108,10 @@ class Llama:
         """The best token (int64) of each row's `logits`, and a number that is finite where these are."""
         measured = self.measure(self.logits(hidden))
         return measured.tokens, measured.entropies
+
+    def allow_only(self, logits: torch.Tensor, columns: NDArray[np.int64], bits: NDArray[np.uint8]) -> None:
+        """Leaves the tokens of the mask's rows in those columns of what `logits` gave, in place."""
+        allow_only(logits, columns, bits)
 
     def top_tokens(self, logits: torch.Tensor, count: int) -> torch.Tensor:
         """The `count` best tokens of each column of what `logits` gave, descending: [rows, count]."""

@@ -12,8 +12,8 @@ import msgspec
 
 from pie.core.errors import InvalidArgument, LimitExceeded, Unavailable
 from pie.core.grammar import GrammarKind
+from pie.models.grammar_bounds import with_bounds
 from pie.models.grammar_errors import clear_lark, clear_regex, clear_schema
-from pie.models.grammar_numbers import with_finite_numbers
 
 COMPACT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """JSON as Python writes it. Free white space is what a model at a loss fills a text with, without an end;
@@ -73,7 +73,7 @@ class GrammarVocabulary:
         def say(error: str) -> str:
             return clear_schema(schema, error, schema_error)
 
-        finite = self._begin(schema_source(with_finite_numbers(schema)))
+        finite = self._begin(schema_source(with_bounds(schema)))
         return finite if not finite.is_error() else self._try(schema_source(schema), say)
 
     def _begin(self, source: str) -> llguidance.LLMatcher:

@@ -38,7 +38,7 @@ class Context:
         self.model = model if isinstance(model, Model) else Model(model)
         self.stop_reason: str | None = None
         """Why the last generation ended: "stop_token", "stop_string", "stop_condition", "max_tokens",
-        "context_length"."""
+        "context_length", "closed" (JSON that one of these two would have cut off)."""
         self._text = Transcript(self.model, Cache(self.model, adapter), [])
 
     # --- the text ---------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from inferlet.checks import unsigned, unsigned_list
+from inferlet.closing import closed_in_time
 from inferlet.dist import Dist
 from inferlet.errors import InvalidArgument
 from inferlet.matching import CompiledGrammar, Matcher
@@ -42,14 +43,16 @@ class Decoder:
         self.tokens: list[int] = []
         """What was added to the text so far."""
         self.stop_reason: str | None = None
-        """Why it ended: "stop_token", "stop_string", "stop_condition", "max_tokens", "context_length"; None
-        before that."""
+        """Why it ended: "stop_token", "stop_string", "stop_condition", "max_tokens", "context_length",
+        "closed" (JSON that one of these two would have cut off); None before that."""
         self._text = text
         self._settings = settings
         self._owns_text = owns_text
         self._matcher: Matcher | None = None
         self._ahead = False
         """Steps were begun: if they were left early, the matcher has moved on by tokens that nobody took."""
+        self._at_stop_token = "stop_token"
+        """What to say when one comes."""
         self._stream = TextStream(settings.stops.strings)
         self._pieces: list[str] = []
         self._undecoded: list[int] = []
@@ -116,7 +119,7 @@ class Decoder:
                     self._add([token])
                     if textual:
                         self._decode()
-                    if self.stop_reason != "stop_token":
+                    if token not in self._settings.stops.tokens:
                         yield token
                     if self.stop_reason is not None:
                         return
@@ -159,7 +162,12 @@ class Decoder:
         plan = Plan(
             self._text, settings.pick, stop, self.tokens, self._left, settings.speculate, self._matcher
         )
+        if self._matcher is not None and stop and getattr(settings.grammar, "kind", "") == "json-schema":
+            return closed_in_time(plan, self._matcher, pace, self._note_closing)
         return steps(plan, pace)
+
+    def _note_closing(self) -> None:
+        self._at_stop_token = "closed"
 
     def _leave_matcher(self) -> None:
         self._ahead = False
@@ -197,7 +205,7 @@ class Decoder:
 
     def _add(self, tokens: list[int]) -> None:
         if tokens[-1] in self._settings.stops.tokens:
-            self.stop_reason = "stop_token"
+            self.stop_reason = self._at_stop_token
             tokens = tokens[:-1]
         self._text.tokens += tokens
         self.tokens += tokens

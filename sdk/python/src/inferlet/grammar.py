@@ -25,8 +25,9 @@ KEPT = 32
 class Grammar:
     """The texts that are allowed. It is compiled at its first use, once for each model.
 
-    `generate(grammar=...)` ends when the grammar is complete; what is cut off by `max_tokens` is not. Models
-    write what they are asked for: say in the prompt what the text shall be, too.
+    `generate(grammar=...)` ends when the grammar is complete. JSON that `max_tokens` would cut off is closed
+    before (`stop_reason` "closed"), other texts are cut off. Models write what they are asked for: say in the
+    prompt what the text shall be, too.
     """
 
     __slots__ = ("kind", "source")

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pie.core.passes import FaultKind, RowFault
 from pie.inference.columns import Columns
 from pie.inference.handlers.distribution import distributions
-from pie.inference.handlers.sample import IMPOSSIBLE, Matchers, allow_only
+from pie.inference.handlers.sample import Matchers
 from pie.inference.llama import Llama
+from pie.inference.restrict import IMPOSSIBLE
 from pie.inference.storage import EmbStorage
 
 Rows = NDArray[np.int64]
@@ -33,7 +34,7 @@ def masked_distributions(
         rows = restricted[(restricted >= first) & (restricted < first + logits.shape[1])]
         if len(rows):
             bits, failed = matchers.masks(work.dist_matchers[rows].tolist())
-            allow_only(logits, rows - first, bits)
+            model.allow_only(logits, rows - first, bits)
             faults.extend(RowFault(FaultKind.DIST, int(rows[row]), why) for row, why in failed.items())
 
     return only_possible(distributions(work, model, embs, restrict), restricted)

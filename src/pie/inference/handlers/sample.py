@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from pie.core.passes import FaultKind, RowFault
 from pie.inference.columns import Columns, Ints
-from pie.inference.devices import fetched, sent
+from pie.inference.devices import fetched
 from pie.inference.handlers.distribution import AT_ONCE, Scores, refuse_infinite
 from pie.inference.llama import Llama
 from pie.inference.storage import EmbStorage, SlotStorage
 from pie.sampling import KEPT, Rows, draw
 
-IMPOSSIBLE = -1e30
-"""The logit of a token that a matcher does not allow: finite, and its probability is exactly 0."""
 Indices = NDArray[np.int64]
 
 
@@ -32,19 +30,6 @@ class Matchers(Protocol):
     def take(self, matcher: int, token: int) -> str:
         """Moves a matcher on by a token of its mask; why that failed, or nothing."""
         ...
-
-
-def allow_only(logits: torch.Tensor, columns: Indices, bits: NDArray[np.uint8]) -> None:
-    """Leaves the tokens of the mask's rows in those columns of [vocabulary, rows], in place: a copy of the
-    logits would cost more than the model's share of a token."""
-    forbidden = np.unpackbits(~bits, axis=1, count=len(logits), bitorder="little").view(np.bool_)
-    if not logits.is_cpu:
-        which = sent(columns, logits.device)
-        logits[:, which] = logits[:, which].masked_fill(sent(forbidden, logits.device).t(), IMPOSSIBLE)
-        return
-    rows = logits.t().numpy()
-    for row, column in enumerate(columns.tolist()):
-        np.copyto(rows[column], IMPOSSIBLE, where=forbidden[row])
 
 
 class Samples:
@@ -85,7 +70,7 @@ class Samples:
         restricted = np.flatnonzero(matchers >= 0)
         if len(restricted) and self._matchers is not None:
             bits, without = self._matchers.masks(matchers[restricted].tolist())
-            allow_only(logits, restricted, bits)
+            self._model.allow_only(logits, restricted, bits)
             failed.update((int(rows[restricted[row]]), why) for row, why in without.items())
         return logits
 

@@ -7,7 +7,7 @@ using namespace pie;
 extern "C" {
 
 // Counts up with every change of the structs or functions here.
-int pie_version() { return 4; }
+int pie_version() { return 5; }
 
 // What the products of small numbers run on; "plain" where there is nothing better than C++.
 const char* pie_instructions() {
@@ -77,6 +77,18 @@ void pie_multiply(const Product* p, int threads, float* x, int tokens, float* y)
     together(threads, 2, nullptr, [&](Member& member) {
         member.share(REST, tokens, chunk_of(tokens, threads), [&](int t) { inputs.put(t, x + (size_t)t * p->columns); });
         multiply_shared<false>(member, threads, *p, inputs, tokens, y, p->rows);
+    });
+}
+
+// Row `which[i]` of the logits by row i of `masks`.
+void pie_allow_only(
+    float* logits, int vocabulary, int stride, int threads, const int64_t* which, int count, const uint8_t* masks,
+    int mask_bytes, float least
+) {
+    together(std::min(threads, count), 1, nullptr, [&](Member& member) {
+        member.share(REST, count, 1, [&](int i) {
+            allow_only(logits + (size_t)which[i] * stride, vocabulary, masks + (size_t)i * mask_bytes, least);
+        });
     });
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pie.inference.kernels.build import NoKernels
 
-VERSION = 4
+VERSION = 5
 
 
 class Product(Structure):
@@ -79,6 +79,9 @@ ARGUMENTS = {
     "pie_attend": (None, POINTER(Heads), POINTER(Pages), POINTER(View), c_int, c_int, c_void_p, c_void_p),
     "pie_multiply": (None, POINTER(Product), c_int, c_void_p, c_int, c_void_p),
     "pie_statistics": (None, c_void_p, c_int, c_int, c_int, c_int, c_void_p),
+    "pie_allow_only": (
+        None, c_void_p, c_int, c_int, c_int, c_void_p, c_int, c_void_p, c_int, c_float,
+    ),
     "pie_top": (None, c_void_p, c_int, c_int, c_int, c_int, c_int, c_void_p),
 }
 """Result and arguments of each function."""
@@ -107,6 +110,7 @@ class Kernels:
         self.attend = library.pie_attend
         self.multiply = library.pie_multiply
         self.statistics = library.pie_statistics
+        self.allow_only = library.pie_allow_only
         self.top = library.pie_top
         if library.pie_version() != VERSION:
             raise NoKernels(f"{path} is of another version")

@@ -47,6 +47,19 @@ inline Statistics statistics(const float* logits, int vocabulary) {
     return {token, top, std::log(total), std::log(total) - sum(products) / total};
 }
 
+// Leaves what a mask allows (token t: bit t % 8 of byte t // 8); the others become `least`.
+inline void allow_only(float* logits, int vocabulary, const uint8_t* mask, float least) {
+    int i = 0;
+#if defined(__AVX512F__)
+    for (; i + LANES <= vocabulary; i += LANES) {
+        const uint16_t allowed = load<uint16_t>(mask + i / 8);
+        if (allowed != 0xffff) _mm512_mask_storeu_ps(logits + i, (__mmask16)~allowed, _mm512_set1_ps(least));
+    }
+#endif
+    for (; i < vocabulary; i++)
+        if (!(mask[i / 8] >> (i % 8) & 1)) logits[i] = least;
+}
+
 // The best token so far, the first of equals.
 struct Best {
     int32_t token = 0;

@@ -15,6 +15,10 @@ except ImportError:  # in the sandbox, and where only the library is installed
     llguidance = None  # type: ignore[assignment]
 
 
+COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+"""JSON as the server has it written."""
+
+
 class ByteTokenizer:
     """The fake's vocabulary, as llguidance wants to see one."""
 
@@ -125,7 +129,9 @@ class FakeMatchers:
     def _compiled(self, kind: Any, text: str) -> int:
         if llguidance is None:
             raise invalid("grammars need the package llguidance on the host: pip install llguidance")
-        grammar = getattr(llguidance.LLMatcher, f"grammar_from_{kind.name.lower()}")(text)
+        ours = kind is GrammarKind.JSON_SCHEMA and "x-guidance" not in text
+        compact = {"defaults": COMPACT} if ours else {}
+        grammar = getattr(llguidance.LLMatcher, f"grammar_from_{kind.name.lower()}")(text, **compact)
         failed = self._matcher(grammar).get_error()
         if failed:
             raise invalid(f"the grammar does not compile: {failed}")

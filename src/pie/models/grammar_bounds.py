@@ -1,8 +1,9 @@
-"""JSON schemas whose numbers come to an end.
+"""JSON schemas whose numbers, times and names come to an end.
 
-A schema's number may have any number of digits, and a small model that has begun to write digits goes on.
-So where a schema sets no bounds of its own we add some: 15 digits before the point, 9 after it, no exponent.
-What fits the narrower schema fits the given one.
+A schema's number may have any number of digits, and so may the seconds of a `date-time`; a small model that
+has begun to write digits goes on. So where a schema sets no bounds of its own we add some: 15 digits before
+the point, 9 after it, no exponent; of a format, as many characters as make sense. What fits the narrower
+schema fits the given one.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,9 @@ from typing import Any
 
 LARGEST = 10**15
 STEP = 1e-9
+LENGTHS = {"date-time": 35, "time": 24, "duration": 40, "email": 254, "hostname": 253, "uri": 2048}
+"""Most characters of a format: times with nine digits of a second and an offset (RFC 3339), addresses as
+RFC 5321 and RFC 1035 bound them."""
 NUMERIC = ("number", "integer")
 ELSEWHERE = ("$ref", "enum", "const", "anyOf", "oneOf", "allOf")
 """Keywords with which a schema says itself, or in its parts, what the value is."""
@@ -19,7 +23,7 @@ LISTED = ("anyOf", "allOf", "prefixItems")
 SINGLE = ("items", "additionalProperties", "additionalItems")
 
 
-def with_finite_numbers(schema: Mapping[str, Any]) -> dict[str, Any]:
+def with_bounds(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A copy, narrowed."""
     found = {key: _inner(key, value) for key, value in schema.items()}
     if _is_numeric(schema):
@@ -28,7 +32,15 @@ def with_finite_numbers(schema: Mapping[str, Any]) -> dict[str, Any]:
             found["minimum"] = -LARGEST
         if not {"maximum", "exclusiveMaximum"} & schema.keys():
             found["maximum"] = LARGEST
+    if schema.get("type") == "string" and schema.keys().isdisjoint(ELSEWHERE) and _length(schema):
+        found.setdefault("maxLength", _length(schema))
     return found
+
+
+def _length(schema: Mapping[str, Any]) -> int:
+    """Of its format; 0 where that has an end by itself."""
+    form = schema.get("format")
+    return LENGTHS.get(form, 0) if isinstance(form, str) else 0
 
 
 def _inner(key: str, value: Any) -> Any:
@@ -40,7 +52,7 @@ def _inner(key: str, value: Any) -> Any:
 
 
 def _part(part: Any) -> Any:
-    return with_finite_numbers(part) if isinstance(part, dict) else part
+    return with_bounds(part) if isinstance(part, dict) else part
 
 
 def _is_numeric(schema: Mapping[str, Any]) -> bool:
