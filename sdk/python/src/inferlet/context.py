@@ -130,7 +130,8 @@ class Context:
         stop_tokens: tokens that end it, instead of the model's own. They are not added to the text.
         grammar: a `Grammar`; only what it allows is generated, and it ends when the grammar is complete.
         speculator: guesses at the next tokens, like `PromptLookup()`; one forward checks a whole guess. The
-            result is the same as without it.
+            result is the same as without it, but for rounding where passes of different sizes use different
+            weights (`--precision auto` with a 4-bit file).
         adapter: the name of a LoRA adapter that the text goes through from here on.
 
         Raises `ContextFull` where there is no room for a token, `InvalidArgument` for an empty context or a
