@@ -12,6 +12,8 @@ import pytest
 from inferlet import Context, Dist, Grammar, Model, temperature
 from inferlet.errors import InvalidArgument
 from inferlet.grammar import KEPT
+from inferlet.shortest import ENDLESS as ENDLESS_LENGTH
+from inferlet.shortest import Lengths
 from inferlet.testing import FakeHost
 
 SCHEMA = {
@@ -237,3 +239,27 @@ def test_what_cannot_be_closed_in_time_is_cut_off() -> None:
 
     with FakeHost(babble):
         assert asyncio.run(main()) == "max_tokens"
+
+
+@pytest.mark.parametrize(
+    ("schema", "least", "most"),
+    [
+        (True, 4, 4),
+        (SCHEMA, len('{"age": 0, "tags": []}'), 40),
+        (TREE, len('{"name": "aaaa"}'), 30),
+        ({"type": "array", "minItems": 1000, "items": {"type": "string"}}, 4000, 5000),
+        ({"anyOf": [{"$ref": "#"}, {"type": "null"}]}, 4, 4),
+        ({"$defs": {"a": {"$ref": "#"}}, "$ref": "#/$defs/a"}, ENDLESS_LENGTH, ENDLESS_LENGTH),
+        ({"type": ["string", "null"], "minLength": 9, "pattern": "x"}, 4, 4),
+        ({"allOf": [{"const": "abc"}, {"enum": [1, 22]}]}, 5, 20),
+    ],
+)
+def test_the_shortest_text_of_a_schema_is_known_roughly(schema: Any, least: int, most: int) -> None:
+    assert least <= Lengths(schema).of(schema) <= most
+
+
+def test_many_references_in_one_another_take_no_time() -> None:
+    sides = {name: {"$ref": "#/$defs/n"} for name in "lr"}
+    both = {"type": "object", "required": ["l", "r"], "properties": sides}
+    schema = {"$defs": {"n": {"anyOf": [both, {"type": "integer"}]}}, "$ref": "#/$defs/n"}
+    assert Lengths(schema).of(schema) == 8

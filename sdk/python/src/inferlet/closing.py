@@ -1,19 +1,19 @@
 """JSON that is closed before `max_tokens` would cut it off.
 
-Near the end of what may be generated a second matcher walks the shortest way out: it closes the string, fills
-in what the schema requires, closes lists and objects. While that way is shorter than what is left the text
-goes on as it was; then the way is taken.
+Near the end of what may be generated (as near as the schema's shortest text allows) a second matcher walks
+the shortest way out: it closes the string, fills in what the schema requires, closes lists and objects. While
+that way is shorter than what is left the text goes on as it was; then the way is taken.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
 from inferlet.matching import Matcher
 from inferlet.model import Model
+from inferlet.shortest import Lengths
 from inferlet.steps import Bursts, Pace, Plan, steps
 
-WATCHED_TOKENS = 128
-"""So many tokens before the end the way out is looked for, or at half of a shorter text."""
 SPARE = 16
 """Tokens that may remain unused: what comes next can make the way longer."""
 IN_STRING = "a"
@@ -23,9 +23,24 @@ LAST = "{[\\ \n\t\r"
 """... and at the very end what opens something, or is space."""
 
 
-async def closed_in_time(plan: Plan, matcher: Matcher, pace: Pace, closes: Callable[[], None]) -> Bursts:
-    """The steps of a plan, as far as there is time; then the way out, announced with `closes`."""
-    kept = min(WATCHED_TOKENS, plan.left() // 2)
+def watched_tokens(grammar: object, most: int) -> int:
+    """So many tokens before the end of at most `most` the way out of a grammar is looked for; 0 for one whose
+    way out is not known, or is too long."""
+    if getattr(grammar, "kind", "") != "json-schema":
+        return 0
+    try:
+        schema = json.loads(getattr(grammar, "source", ""))
+        least = Lengths(schema).of(schema)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return 0  # no schema: compiling it will say so
+    return min(least + 2 * SPARE, most // 2) if least < most else 0
+
+
+async def closed_in_time(
+    plan: Plan, matcher: Matcher, kept: int, pace: Pace, closes: Callable[[], None]
+) -> Bursts:
+    """The steps of a plan until `kept` tokens are left, and as far as there is time; then the way out,
+    announced with `closes`."""
     while True:
         async with aclosing(steps(plan._replace(left=less(plan.left, kept)), pace)) as bursts:
             while plan.left() > kept:
@@ -49,8 +64,7 @@ async def way_out(matcher: Matcher, model: Model, stop: Sequence[int], most: int
     twin, found = matcher.fork(), list[int]()
     try:
         while len(found) < most:
-            state = await twin.state()
-            mask = b"" if state.forced and not state.accepting else await twin.mask()
+            state, mask = await twin.look()
             ends = [token for token in stop if state.accepting and allows(mask, token)]
             if ends:
                 return [*found, ends[0]]

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from inferlet.checks import unsigned, unsigned_list
-from inferlet.closing import closed_in_time
+from inferlet.closing import closed_in_time, watched_tokens
 from inferlet.dist import Dist
 from inferlet.errors import InvalidArgument
 from inferlet.matching import CompiledGrammar, Matcher
@@ -162,9 +162,10 @@ class Decoder:
         plan = Plan(
             self._text, settings.pick, stop, self.tokens, self._left, settings.speculate, self._matcher
         )
-        if self._matcher is not None and stop and getattr(settings.grammar, "kind", "") == "json-schema":
-            return closed_in_time(plan, self._matcher, pace, self._note_closing)
-        return steps(plan, pace)
+        watched = watched_tokens(settings.grammar, self._left()) if self._matcher is not None else 0
+        if self._matcher is None or not watched:
+            return steps(plan, pace)
+        return closed_in_time(plan, self._matcher, watched, pace, self._note_closing)
 
     def _note_closing(self) -> None:
         self._at_stop_token = "closed"

@@ -69,6 +69,13 @@ class Matcher:
         await self.ready()
         return await raw.matcher_mask(self._cache.queue, self.id)
 
+    async def look(self) -> tuple[raw.MatcherState, bytes]:
+        """`state` and `mask`, in one round trip."""
+        await self.ready()
+        queue = self._cache.queue
+        state, mask = raw.read_matcher(queue, self.id), raw.matcher_mask(queue, self.id)
+        return await state, await mask
+
     async def allowed(self) -> list[int]:
         """The tokens that may come next."""
         found = enumerate(await self.mask())
