@@ -51,7 +51,7 @@ async def closed_in_time(
             closes()
             yield way
             return
-        kept = len(way) + spare * 3 // 4 if way else 0
+        kept = len(way) + spare * 3 // 4 if way else plan.left() // 2
 
 
 def less(left: Callable[[], int], kept: int) -> Callable[[], int]:
