@@ -3,6 +3,9 @@
 from pie.core.passes import Pass
 
 _SMOOTHING = 0.2
+_SOONER = 0.5
+"""The same where a pass of a size took less than expected: what is sent ahead too late leaves the driver idle, what is
+sent too early only leaves out newcomers."""
 _OUTLIER = 4.0
 """One gap between programs counts for at most so many usual ones: some do other things in between."""
 _LONGEST = 0.01
@@ -22,7 +25,8 @@ class Pace:
         self.seconds = _smooth(self.seconds, seconds)
         tokens = len(work.inputs)
         old = self._by_size.get(tokens.bit_length(), (0.0, 0.0))
-        self._by_size[tokens.bit_length()] = _smooth(old[0], tokens), _smooth(old[1], seconds)
+        weight = _SOONER if seconds < old[1] else _SMOOTHING
+        self._by_size[tokens.bit_length()] = _smooth(old[0], tokens), _smooth(old[1], seconds, weight)
 
     def expected(self, work: Pass) -> float:
         """As those of the nearest size, with what each token adds more or less."""
@@ -63,5 +67,5 @@ class Comebacks:
         self.seconds = _smooth(self.seconds, gap)
 
 
-def _smooth(old: float, new: float) -> float:
-    return old + _SMOOTHING * (new - old) if old else new
+def _smooth(old: float, new: float, weight: float = _SMOOTHING) -> float:
+    return old + weight * (new - old) if old else new
