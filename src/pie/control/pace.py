@@ -4,7 +4,7 @@ from pie.core.passes import Pass
 
 _SMOOTHING = 0.2
 _SOONER = 0.5
-"""The same where a pass of a size took less than expected: what is sent ahead too late leaves the driver idle, what is
+"""The same where a pass took less than expected: what is sent ahead too late leaves the driver idle, what is
 sent too early only leaves out newcomers."""
 _OUTLIER = 4.0
 """One gap between programs counts for at most so many usual ones: some do other things in between."""

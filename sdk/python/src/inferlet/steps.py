@@ -18,8 +18,8 @@ from inferlet.transcript import Transcript
 Bursts = AsyncGenerator[list[int], None]
 
 RUN_TOKENS = 256
-"""Most tokens of a run ahead. It names pages for all of them, which take no memory until they are written; between
-two runs a program misses a pass."""
+"""Most tokens of a run ahead. It names pages for all of them, which take no memory until they are written;
+between two runs a program misses a pass."""
 
 
 class Run(NamedTuple):
