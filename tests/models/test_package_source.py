@@ -33,8 +33,8 @@ def write_wheel(
     lines = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
     said = "".join(record_line(name, data) for name, data in files.items()) if record is None else record
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
-        for name, data in files.items():
-            wheel.writestr(name, data)
+        for file, data in files.items():
+            wheel.writestr(file, data)
         wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n{lines}")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", said + f"{info}/RECORD,,\n")

@@ -14,9 +14,9 @@ Longs = NDArray[np.uint64]
 Doubles = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Columns:
-    """Rows of fixed width are two-dimensional; the others are flat."""
+    """Not to be changed. Rows of fixed width are two-dimensional; the others are flat."""
 
     swap_outs: Ints
     swap_ins: Ints
@@ -83,11 +83,9 @@ def columns_of(work: Pass) -> Columns:
 def column(work: Pass, name: str) -> Any:
     """An array of the column's own type; texts as they are."""
     values = getattr(work, name)
-    if not len(values) and name in EMPTY:
+    if not values:
         return EMPTY[name]
-    if isinstance(values, list):
-        return values
-    flat = np.asarray(values)
+    flat = np.frombuffer(values, TYPES.get(name, np.int32))
     width = WIDTHS.get(name)
     if width is None:
         return flat

@@ -4,6 +4,7 @@ call where the weights are packed."""
 import ctypes
 import weakref
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch.nn.functional import pad
 from pie.inference.attention import Attention
 from pie.inference.forms import MANY, SmallForm
 from pie.inference.kernels import library
-from pie.inference.kernels.library import Kernels
+from pie.inference.kernels.library import Kernels, address
 from pie.inference.llama import LayerWeights, Llama, LlamaWeights, family_vectors
 from pie.inference.lora import BatchLora
 from pie.inference.measures import Measures
@@ -28,11 +29,6 @@ NAMES = ("qkv", "out", "gate_up", "down")
 MANY_INPUTS = 8
 """Inputs from which on a pass takes rows of 8 bits rather than groups of 4: more to read, less to compute."""
 ACTIVATIONS = ("silu", "gelu_tanh")
-
-
-def address(array: NDArray[np.generic]) -> int:
-    found: int = array.__array_interface__["data"][0]
-    return found
 
 
 class CompiledView:
@@ -207,6 +203,8 @@ class CompiledLlama(Llama):
         if lora is not None or not isinstance(attention, CompiledAttention) or attention.view is None:
             return super().hidden(inputs, turns, attention, lora)
         hidden = self._widened(inputs)
+        if hidden is inputs:
+            hidden = inputs.clone()
         pairs = torch.view_as_real(turns).contiguous()
         view, windowed = attention.view.struct, (attention.windowed or attention.view).struct
         self._kernels.run(self._handle, view, windowed, hidden.data_ptr(), pairs.data_ptr())
@@ -221,13 +219,13 @@ class CompiledLlama(Llama):
         self._kernels.logits(self._handle, wide.data_ptr(), len(wide), out.data_ptr())
         return out[:, : self.config.vocabulary_size].t()
 
-    def best(self, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def best(self, hidden: torch.Tensor) -> tuple[NDArray[np.integer[Any]], NDArray[np.floating[Any]]]:
         wide = self._widened(hidden)
-        found = torch.empty(len(wide), 3)
+        found = np.empty((len(wide), 3), np.float32)
         self._kernels.best(
-            self._handle, wide.data_ptr(), len(wide), self.config.vocabulary_size, found.data_ptr()
+            self._handle, wide.data_ptr(), len(wide), self.config.vocabulary_size, address(found)
         )
-        return found.view(torch.int32)[:, 0].long(), found[:, 2]
+        return found.view(np.int32)[:, 0], found[:, 2]
 
     def measure(self, logits: torch.Tensor) -> Measures:
         rows = logits.t()
@@ -268,10 +266,10 @@ class CompiledLlama(Llama):
         return products, attention, rest
 
     def _widened(self, hidden: torch.Tensor) -> torch.Tensor:
-        """A contiguous copy, filled up with zeros."""
-        wide = torch.zeros(len(hidden), self._wide) if self._wide > hidden.shape[1] else None
-        if wide is None:
-            return hidden.clone(memory_format=torch.contiguous_format)
+        """Contiguous, filled up with zeros; itself where it is so already."""
+        if self._wide == hidden.shape[1]:
+            return hidden.contiguous()
+        wide = torch.zeros(len(hidden), self._wide)
         wide[:, : hidden.shape[1]] = hidden
         return wide
 

@@ -28,7 +28,9 @@ from pie.inference.llama import LayerWeights, Llama, LlamaWeights, family_vector
 from pie.inference.prepared import PreparedWeights, Tensors
 from pie.inference.products import BrainProduct, FullProduct, Product, RowProduct, has_fast_int8
 from pie.inference.settings import InferenceSettings
+from pie.inference.sight import CompiledSight
 from pie.inference.storage import KvPrecision, PageStorage
+from pie.inference.visibility import Look, look
 from pie.models import ModelConfig, StoredModel, open_weights
 
 PRECISIONS = ("auto", "int4", "int8", "fp32", "bf16")
@@ -54,6 +56,7 @@ class Engine:
     model: Llama
     attention: Attention
     pages: PageStorage
+    look: Look
     precision: str
     """What was chosen and why, for people."""
 
@@ -78,7 +81,8 @@ class Opener:
         text = f"{choice}; pages in {pages.precision}"
         log.info("precision: %s", text)
         attention = self._attention(choice, kernels, pages)
-        return Engine(self._model(choice, kernels, pages), attention, pages, text)
+        sees = look if kernels is None else CompiledSight(kernels).look
+        return Engine(self._model(choice, kernels, pages), attention, pages, sees, text)
 
     def _refuse_graphs(self) -> None:
         if self.settings.cuda_graphs and self.device == CPU:

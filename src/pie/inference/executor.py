@@ -63,7 +63,9 @@ class TorchExecutor:
         self.disk = open_disk(settings)
         self._host = HostStorage(settings.host_pages, self.disk)
         lora, rotary = open_lora(config, settings, device), Rotary(config, device)
-        self._forward = Forward(self._model, rotary, engine.attention, self._pages, self._embs, lora)
+        self._forward = Forward(
+            self._model, rotary, engine.attention, self._pages, self._embs, lora, engine.look
+        )
         self._matchers = open_matchers(model, config)
         self._samples = Samples(self._model, self._embs, self._slots, self._matchers)
         self._spec = make_spec(config, settings, engine)

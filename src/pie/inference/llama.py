@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import gelu, silu
 
 from pie.inference.attention import Attention
+from pie.inference.devices import fetched
 from pie.inference.lora import BatchLora
 from pie.inference.measures import Measures, measure, top_tokens
 from pie.inference.products import Product
@@ -104,10 +105,11 @@ class Llama:
         """Of what `logits` gave, perhaps changed since."""
         return measure(logits)
 
-    def best(self, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The best token (int64) of each row's `logits`, and a number that is finite where these are."""
+    def best(self, hidden: torch.Tensor) -> tuple[NDArray[np.integer[Any]], NDArray[np.floating[Any]]]:
+        """The best token of each row's `logits`, and a number that is finite where these are."""
         measured = self.measure(self.logits(hidden))
-        return measured.tokens, measured.entropies
+        tokens, entropies = fetched(measured.tokens, measured.entropies)
+        return tokens, entropies
 
     def allow_only(self, logits: torch.Tensor, columns: NDArray[np.int64], bits: NDArray[np.uint8]) -> None:
         """Leaves the tokens of the mask's rows in those columns of what `logits` gave, in place."""

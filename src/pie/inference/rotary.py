@@ -9,6 +9,8 @@ from pie.inference.columns import Ints
 from pie.inference.devices import CPU, sent
 from pie.models import ModelConfig, RopeScaling
 
+KNOWN = 2048
+
 
 class Rotary:
     """Turns the pair (2i, 2i + 1) of a head by position × frequency i. (Checkpoints pair i with
@@ -22,12 +24,20 @@ class Rotary:
             windowed = replace(config, rope_theta=theta, rope_scaling=None)
             self._frequencies = torch.stack((self._frequencies, frequencies(windowed)))
         self._frequencies = self._frequencies.to(device)
+        self._known = self._computed(torch.arange(KNOWN, device=device))
+        """Of the first positions, which most passes are at: looking up is one operation, not six."""
 
     def turns(self, positions: Ints) -> torch.Tensor:
         """Complex [kinds, inputs, 1, head_dim / 2], of length one. Where windowed layers turn by other
         frequencies there are two kinds, theirs the second; else one."""
+        there = sent(positions, self._device)
+        if len(positions) and int(positions.max()) < KNOWN:
+            return self._known.index_select(1, there)
+        return self._computed(there)
+
+    def _computed(self, positions: torch.Tensor) -> torch.Tensor:
         kinds = self._frequencies.view(-1, 1, 1, self._frequencies.shape[-1])
-        angles = sent(positions, self._device).float()[:, None, None] * kinds
+        angles = positions.float()[:, None, None] * kinds
         return torch.polar(torch.ones_like(angles), angles)
 
 

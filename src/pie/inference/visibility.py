@@ -8,6 +8,7 @@ Segments of one input (decoding) become `Rows`: each sees just a list of slots. 
 `Block`s: a list of slots and a mask.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -49,6 +50,9 @@ class View:
     blocks: list[Block]
     windowed: "View | None" = None
     """What layers with a sliding window see, where that is less."""
+
+
+Look = Callable[[Columns, Ints, PageStorage], View]
 
 
 def look(batch: Columns, positions: Ints, pages: PageStorage) -> View:

@@ -34,6 +34,8 @@ def distributions(
     work: Columns, model: Llama, embs: EmbStorage, restrict: Restrict | None = None
 ) -> dict[str, Any]:
     """The columns of `PassResult` that they fill. Raises `NotFinite`."""
+    if not len(work.dist_slots):
+        return {}
     answers = Answers(work)
     for first in range(0, len(work.dist_slots), AT_ONCE):
         slots = work.dist_slots[first : first + AT_ONCE]

@@ -13,7 +13,7 @@ from pie.inference.llama import Llama
 from pie.inference.lora import Lora
 from pie.inference.rotary import Rotary
 from pie.inference.storage import EmbStorage, PageStorage
-from pie.inference.visibility import View, look
+from pie.inference.visibility import Look, View, look
 from pie.inference.window import with_window
 
 
@@ -26,6 +26,7 @@ class Forward:
         pages: PageStorage,
         embs: EmbStorage,
         lora: Lora,
+        look: Look = look,
     ) -> None:
         self._model = model
         self._rotary = rotary
@@ -33,6 +34,7 @@ class Forward:
         self._pages = pages
         self._embs = embs
         self._lora = lora
+        self._look = look
 
     def run(self, work: Columns) -> dict[str, Any]:
         """Hidden states to their slots; keys and values to their targets, last, when nothing can fail.
@@ -44,7 +46,7 @@ class Forward:
         positions = self._embs.positions[work.inputs]
         stats = self._watch(work, positions)
         attention: Attention = stats or self._attention
-        view = with_window(look(work, positions, self._pages), self._pages, self._model.config.window)
+        view = with_window(self._look(work, positions, self._pages), self._pages, self._model.config.window)
         attention.begin(view)
         hidden = self._model.hidden(
             self._embs.read(work.inputs),
@@ -63,9 +65,10 @@ class Forward:
         return AttentionStats(work, positions, self._pages, config.heads, self._attention, config.window)
 
     def _keep_outputs(self, work: Columns, hidden: torch.Tensor, view: View) -> None:
-        indices, slots = work.outputs.T.copy()
-        kept = hidden.index_select(0, sent(indices, self._embs.device))
-        self._embs.write(slots, kept, view.positions[indices])
+        indices, slots = work.outputs[:, 0], work.outputs[:, 1]
+        if not np.array_equal(indices, np.arange(len(hidden))):
+            hidden = hidden.index_select(0, sent(indices.copy(), self._embs.device))
+        self._embs.write(slots, hidden, view.positions[indices])
 
     def _keep_tokens(self, work: Columns, view: View) -> None:
         stored = np.flatnonzero(work.targets >= 0)

@@ -48,10 +48,13 @@ class Samples:
         What penalties count is read first; slots and matchers change last, when nothing can fail.
         """
         count = len(work.sample_embs)
+        if not count:
+            return {}
         tokens = np.empty(count, np.int32)
-        seen = [seen_tokens(work, row, self._slots) for row in range(count)]
+        seen = all_seen(work, self._slots)
         simple = work.sample_numbers[:, 0] == 0
-        simple &= np.array([not len(row) for row in seen], np.bool_)
+        if len(work.seen_tokens) or len(work.seen_slots):
+            simple &= np.array([not len(row) for row in seen], np.bool_)
         failed: dict[int, str] = {}
         for rows in pieces(np.flatnonzero(simple)):
             tokens[rows] = self._best(work, rows, failed)
@@ -83,14 +86,12 @@ class Samples:
 
     def _best(self, work: Columns, rows: Indices, failed: dict[int, str]) -> Ints:
         if (work.sample_matchers[rows] < 0).all():
-            best, check = self._model.best(self._embs.read(work.sample_embs[rows]))
+            tokens, check = self._model.best(self._embs.read(work.sample_embs[rows]))
         else:
             measured = self._model.measure(self._logits(work, rows, failed))
-            best, check = measured.tokens, measured.entropies
-        tokens, checked = fetched(best, check)
-        refuse_infinite(checked)
-        found: Ints = tokens.astype(np.int32)
-        return found
+            tokens, check = fetched(measured.tokens, measured.entropies)
+        refuse_infinite(check)
+        return tokens.astype(np.int32)
 
     def _drawn(self, work: Columns, rows: Indices, logits: torch.Tensor, seen: Sequence[Ints]) -> Ints:
         scores = Scores(self._model, logits)
@@ -121,6 +122,13 @@ class Samples:
 
 def pieces(rows: Indices) -> list[Indices]:
     return [rows[first : first + AT_ONCE] for first in range(0, len(rows), AT_ONCE)]
+
+
+def all_seen(work: Columns, slots: SlotStorage) -> list[Ints]:
+    """`seen_tokens` of each sample: of most passes, of none."""
+    if not (len(work.seen_tokens) or len(work.seen_slots)):
+        return [work.seen_tokens] * len(work.sample_embs)
+    return [seen_tokens(work, row, slots) for row in range(len(work.sample_embs))]
 
 
 def seen_tokens(work: Columns, row: int, slots: SlotStorage) -> Ints:

@@ -15,6 +15,8 @@ from pie.inference.storage import EmbStorage
 
 def score_tokens(work: Columns, model: Llama, embs: EmbStorage) -> dict[str, Any]:
     """The column of `PassResult` that they fill. Raises `NotFinite`."""
+    if not len(work.score_slots):
+        return {}
     found = np.empty(len(work.score_slots), np.float32)
     for first in range(0, len(found), AT_ONCE):
         rows = slice(first, first + AT_ONCE)

@@ -1,5 +1,6 @@
 // What Python calls, through ctypes: plain C, raw addresses. `library.py` declares the same structs.
 #include "layers.h"
+#include "sight.h"
 
 using namespace pie;
 
@@ -7,7 +8,7 @@ using namespace pie;
 extern "C" {
 
 // Counts up with every change of the structs or functions here.
-int pie_version() { return 5; }
+int pie_version() { return 6; }
 
 // What the products of small numbers run on; "plain" where there is nothing better than C++.
 const char* pie_instructions() {
@@ -40,6 +41,11 @@ void pie_times(const Layers* layers, double* to) { std::copy_n(layers->times.sec
 // `windowed` may be `view` itself.
 void pie_run(Layers* layers, const View* view, const View* windowed, float* hidden, const float* turns) {
     layers->run(*view, *windowed, hidden, turns);
+}
+
+// `slots` has room for every slot of the pages read and one more for each input.
+void pie_look(const Known* known, int32_t* places, int32_t* slots, int64_t* starts) {
+    look(*known, places, slots, starts);
 }
 
 void pie_logits(Layers* layers, const float* hidden, int rows, float* logits) {

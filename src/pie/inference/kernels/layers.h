@@ -99,7 +99,16 @@ inline Floats activate(Activation kind, const float* gate, const float* up) {
 
 // Turns pairs of neighbours by (cos, sin) pairs of `turns`.
 inline void turn(const float* from, const float* turns, int head_dim, float scale, float* to) {
-    for (int i = 0; i < head_dim; i += 2) {
+    constexpr Ints EVEN = {0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14}, ODD = EVEN + 1;
+    constexpr Ints PARTNER = {1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14};
+    constexpr Floats SIGN = {-1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1};
+    const int whole = head_dim / LANES * LANES;
+    for (int i = 0; i < whole; i += LANES) {
+        const Floats x = floats(from + i) * scale, pairs = floats(turns + i);
+        const Floats across = __builtin_shuffle(x, PARTNER) * (__builtin_shuffle(pairs, ODD) * SIGN);
+        store(to + i, fused(x, __builtin_shuffle(pairs, EVEN), across));
+    }
+    for (int i = whole; i < head_dim; i += 2) {
         const float a = from[i] * scale, b = from[i + 1] * scale;
         to[i] = a * turns[i] - b * turns[i + 1];
         to[i + 1] = a * turns[i + 1] + b * turns[i];

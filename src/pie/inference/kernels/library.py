@@ -7,9 +7,12 @@ import ctypes
 from ctypes import POINTER, Structure, c_char_p, c_double, c_float, c_int, c_int32, c_void_p
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pie.inference.kernels.build import NoKernels
 
-VERSION = 5
+VERSION = 6
 
 
 class Product(Structure):
@@ -58,6 +61,16 @@ class Block(Structure):
     )  # fmt: skip
 
 
+class Known(Structure):
+    """What is known about slots, and the segments of a pass that decodes."""
+
+    _fields_ = (
+        ("page_size", c_int32), ("segments", c_int32), ("scratch_slot", c_int32), ("unused", c_int32),
+        ("slot_positions", c_void_p), ("visible", c_void_p),
+        ("positions", c_void_p), ("targets", c_void_p), ("read_pages", c_void_p), ("read_starts", c_void_p),
+    )  # fmt: skip
+
+
 class View(Structure):
     _fields_ = (
         ("inputs", c_int32), ("rows", c_int32), ("blocks", c_int32), ("unused", c_int32),
@@ -74,6 +87,7 @@ ARGUMENTS = {
     "pie_close": (None, c_void_p),
     "pie_times": (None, c_void_p, POINTER(c_double)),
     "pie_run": (None, c_void_p, POINTER(View), POINTER(View), c_void_p, c_void_p),
+    "pie_look": (None, POINTER(Known), c_void_p, c_void_p, c_void_p),
     "pie_logits": (None, c_void_p, c_void_p, c_int, c_void_p),
     "pie_best": (None, c_void_p, c_void_p, c_int, c_int, c_void_p),
     "pie_attend": (None, POINTER(Heads), POINTER(Pages), POINTER(View), c_int, c_int, c_void_p, c_void_p),
@@ -85,6 +99,11 @@ ARGUMENTS = {
     "pie_top": (None, c_void_p, c_int, c_int, c_int, c_int, c_int, c_void_p),
 }
 """Result and arguments of each function."""
+
+
+def address(array: NDArray[np.generic]) -> int:
+    found: int = array.__array_interface__["data"][0]
+    return found
 
 
 class Kernels:
@@ -105,6 +124,7 @@ class Kernels:
         self.close = library.pie_close
         self.times = library.pie_times
         self.run = library.pie_run
+        self.look = library.pie_look
         self.logits = library.pie_logits
         self.best = library.pie_best
         self.attend = library.pie_attend
