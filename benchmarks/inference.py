@@ -21,10 +21,11 @@ from tables import show_times
 
 from pie.core.commands import SamplingSpec
 from pie.core.progress import NoProgress
-from pie.inference.compiled import CompiledLlama, SmallProduct
+from pie.inference.compiled import CompiledLlama
 from pie.inference.early import base_environment
-from pie.inference.executor import TorchExecutor
+from pie.inference.executor import ModelExecutor
 from pie.inference.settings import InferenceSettings
+from pie.inference.small_product import SmallProduct
 from pie.inference.storage import PageStorage
 from pie.models import DEFAULT_SOURCE, ModelStore, StoredModel, load_tokenizer
 from pie.settings import Settings
@@ -68,7 +69,7 @@ class Bench:
             precision=way.precision,
             kernels=way.kernels,  # type: ignore[arg-type]
         )
-        self.executor = TorchExecutor(model, settings)
+        self.executor = ModelExecutor(model, settings)
         fill(self.executor.engine.pages, self._each)
         builder = PassBuilder()
         for stream in range(streams):
@@ -112,10 +113,12 @@ def fill(pages: PageStorage, each: int) -> None:
     """Random numbers in every slot; `each` pages are one stream's."""
     slots = np.arange(pages.pages * pages.page_size, dtype=np.int32)
     pages.positions[:] = slots % (each * pages.page_size)
-    rows = torch.from_numpy(pages.rows(slots)).long()
-    keys, values = torch.randn(2, len(slots), pages.kv_heads * pages.head_dim)
+    rows, device = pages.row_index(slots), pages.device
+    keys, values = np.random.default_rng(1).standard_normal(
+        (2, len(slots), pages.kv_heads * pages.head_dim), np.float32
+    )
     for layer in range(pages.layers):
-        pages.write(layer, rows, keys, values)
+        pages.write(layer, rows, device.sent(keys), device.sent(values))
 
 
 @dataclass(slots=True)
@@ -209,7 +212,10 @@ def copy_bandwidth() -> float:
 
 def weight_bytes(model: StoredModel, way: Way) -> int:
     """What the products of one pass read."""
-    weights = Bench(model, way, 1, 16).executor.engine.model.weights
+    compiled = Bench(model, way, 1, 16).executor.engine.model
+    if not isinstance(compiled, CompiledLlama):
+        return 0
+    weights = compiled.weights
     products = [weights.head]
     for layer in weights.layers:
         products += layer.qkv, layer.out, layer.gate_up, layer.down

@@ -50,9 +50,10 @@ def logprobs(engine: Engine, tokens: Sequence[int]) -> torch.Tensor:
     model = engine.model
     view = View(places, positions, nothing, [seen])
     engine.attention.begin(with_window(view, pages, model.config.window))
-    turns = Rotary(model.config).turns(positions)
-    hidden = model.hidden(model.embed(torch.tensor(tokens)), turns, engine.attention)
-    return model.logits(hidden).t().contiguous().log_softmax(-1)
+    turns = engine.device.sent(Rotary(model.config).turns(positions))
+    inputs = model.embed(engine.device.sent(np.array(tokens, np.int32)))
+    (logits,) = engine.device.fetched(model.logits(model.hidden(inputs, turns, engine.attention)))
+    return torch.from_numpy(np.ascontiguousarray(logits.T)).log_softmax(-1)
 
 
 class Reference:

@@ -101,5 +101,7 @@ def test_penalties_change_the_logits_of_tokens_seen(how: How, best: int) -> None
 def test_a_repetition_penalty_divides_logits_above_zero_and_multiplies_those_below() -> None:
     how = How(temperature=0.0, repetition_penalty=1.2, seen=(10,))
     assert [sample(Dist([10, 20], [0.52, 0.48], {}, 1.0, logit), how) for logit in (0.1, 5.0, -5.0)] == [
-        10, 20, 20,
+        10,
+        20,
+        20,
     ]

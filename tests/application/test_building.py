@@ -79,7 +79,9 @@ def test_imports_in_a_try_or_for_types_only_may_be_missing() -> None:
     )
     found = missing(imports(parse(text, "x.py")))
     assert [(each.line, each.module) for each in found] == [
-        (2, "numpy"), (8, "ujson"), (11, "inferlet.nothing")
+        (2, "numpy"),
+        (8, "ujson"),
+        (11, "inferlet.nothing"),
     ]
 
 

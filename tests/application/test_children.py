@@ -121,13 +121,17 @@ async def test_a_parent_that_waits_for_the_end_and_receives_gets_everything(sand
 
 
 async def test_a_child_can_be_cancelled(sandbox: Sandbox) -> None:
-    text = HEAD + FOREVER + (
-        "async def main():\n"
-        "    child = spawn(forever)\n"
-        "    await child.receive()\n"
-        "    child.cancel()\n"
-        "    child.cancel()\n"
-        "    await child\n"
+    text = (
+        HEAD
+        + FOREVER
+        + (
+            "async def main():\n"
+            "    child = spawn(forever)\n"
+            "    await child.receive()\n"
+            "    child.cancel()\n"
+            "    child.cancel()\n"
+            "    await child\n"
+        )
     )
     failed = await sandbox.failure(text)
     assert "failed (cancelled): the program was cancelled" in failed.message
@@ -144,17 +148,20 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS)
 async def test_children_and_their_children_end_with_their_parent(sandbox: Sandbox, end: str) -> None:
-    text = HEAD + FOREVER + (
-        "async def middle():\n"
-        "    child = spawn(forever)\n"
-        "    await child.receive()\n"
-        "    send('both up')\n"
-        "    await receive()\n"
-        "async def main():\n"
-        "    child = spawn(middle)\n"
-        "    await child.receive()\n"
-        "    send(json.dumps(raw.usage().children))\n"
-        + ENDS[end]
+    text = (
+        HEAD
+        + FOREVER
+        + (
+            "async def middle():\n"
+            "    child = spawn(forever)\n"
+            "    await child.receive()\n"
+            "    send('both up')\n"
+            "    await receive()\n"
+            "async def main():\n"
+            "    child = spawn(middle)\n"
+            "    await child.receive()\n"
+            "    send(json.dumps(raw.usage().children))\n" + ENDS[end]
+        )
     )
     instance = sandbox.launch(text, limits=Limits(cpu_seconds=1, wall_seconds=4))
     assert await message(instance) == "2"
@@ -164,8 +171,10 @@ async def test_children_and_their_children_end_with_their_parent(sandbox: Sandbo
 
 
 async def test_children_end_when_their_parent_is_cancelled(sandbox: Sandbox) -> None:
-    text = HEAD + FOREVER + (
-        "async def main():\n    await spawn(forever).receive()\n    send('up')\n    await receive()\n"
+    text = (
+        HEAD
+        + FOREVER
+        + ("async def main():\n    await spawn(forever).receive()\n    send('up')\n    await receive()\n")
     )
     instance = sandbox.launch(text)
     await message(instance)
@@ -229,10 +238,10 @@ async def test_looping_children_use_up_their_parents_time_and_end_with_it(sandbo
 
 
 async def test_children_alive_are_bounded_for_the_whole_tree(sandbox: Sandbox) -> None:
-    text = HEAD + FOREVER + (
-        "async def main():\n"
-        "    kept = []\n"
-        "    while True: kept.append(spawn(forever, share=0.1))\n"
+    text = (
+        HEAD
+        + FOREVER
+        + ("async def main():\n    kept = []\n    while True: kept.append(spawn(forever, share=0.1))\n")
     )
     failed = await sandbox.failure(text, limits=Limits(children=3))
     assert "LimitExceeded: 3 programs that this program has spawned" in failed.message
@@ -259,12 +268,16 @@ async def test_a_fork_bomb_stays_small(sandbox: Sandbox) -> None:
 
 
 async def test_pages_that_are_lent_are_not_there_for_the_parent(sandbox: Sandbox) -> None:
-    text = HEAD + FOREVER + (
-        "async def main():\n"
-        f"    q = raw.create_queue({MODEL!r})\n"
-        "    child = spawn(forever, share=0.5)\n"
-        "    raw.alloc_kvpage(q, range(5))\n"
-        "    raw.alloc_kvpage(q, [5])\n"
+    text = (
+        HEAD
+        + FOREVER
+        + (
+            "async def main():\n"
+            f"    q = raw.create_queue({MODEL!r})\n"
+            "    child = spawn(forever, share=0.5)\n"
+            "    raw.alloc_kvpage(q, range(5))\n"
+            "    raw.alloc_kvpage(q, [5])\n"
+        )
     )
     failed = await sandbox.failure(text, limits=Limits(pages=10))
     assert "mine.py, line 10: LimitExceeded: 1 more pages would be more than the 5" in failed.message

@@ -85,8 +85,16 @@ async def test_an_endless_component_is_stopped_by_its_budget_too(sandbox: Sandbo
         (importing(RUNTIME, '(export "now" (func (result string)))'), "build it against this server's wit/"),
     ],
     ids=[
-        "nothing", "rubbish", "a module", "without run", "cut off", "an interface we lack", "another WASI",
-        "a function at the root", "unknown function", "wrong type",
+        "nothing",
+        "rubbish",
+        "a module",
+        "without run",
+        "cut off",
+        "an interface we lack",
+        "another WASI",
+        "a function at the root",
+        "unknown function",
+        "wrong type",
     ],
 )
 async def test_what_does_not_fit_is_refused_with_the_reason(sandbox: Sandbox, wasm: bytes, why: str) -> None:

@@ -41,7 +41,10 @@ class Program:
     """As much of a program as makes requests."""
 
     def __init__(
-        self, settings: EgressSettings = HERE, hosts: Sequence[str] | None = None, names: Names | None = None,
+        self,
+        settings: EgressSettings = HERE,
+        hosts: Sequence[str] | None = None,
+        names: Names | None = None,
         trusted: ssl.SSLContext | None = None,
     ) -> None:
         self.egress = Egress(settings, names, trusted)
@@ -94,7 +97,8 @@ async def test_an_answer_brings_status_url_headers_and_body(web: Web, program: P
     response = await program.get(f"{web.url}/?q=1", accept="text/plain")
     assert (response.status, response.url, response.body) == (200, f"{web.url}/?q=1", "hello")
     assert [tuple(pair) for pair in response.headers if pair.name == "x-color"] == [
-        ("x-color", "red"), ("x-color", "blue"),
+        ("x-color", "red"),
+        ("x-color", "blue"),
     ]
     asked = web.asked[0]
     assert asked.line == "GET /?q=1 HTTP/1.1"
@@ -136,8 +140,15 @@ async def test_a_launch_can_only_narrow(web: Web) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        "127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]",
-        "localhost", "0.0.0.0",
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "localhost",
+        "0.0.0.0",
     ],
 )
 async def test_no_way_of_writing_it_leads_to_this_machine_when_all_hosts_are_allowed(
@@ -228,7 +239,10 @@ async def test_a_post_becomes_a_get_where_redirects_say_so_and_stays_one_where_t
     await program.post(f"{web.url}/see", b"body", content_type="text/plain")
     await program.post(f"{web.url}/again", b"body")
     assert [(asked.line.split()[0], asked.body) for asked in web.asked] == [
-        ("POST", b"body"), ("GET", b""), ("POST", b"body"), ("POST", b"body"),
+        ("POST", b"body"),
+        ("GET", b""),
+        ("POST", b"body"),
+        ("POST", b"body"),
     ]
 
 
@@ -254,8 +268,14 @@ async def test_headers_that_say_how_bytes_travel_cannot_be_set(program: Program,
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("x", "a\r\nevil: yes"), ("x", "a\nb"), ("x", "a\0"), ("x\r\ny", "z"), ("", "z"), ("a b", "z"),
-        ("x:", "z"), ("x", "ключ"),
+        ("x", "a\r\nevil: yes"),
+        ("x", "a\nb"),
+        ("x", "a\0"),
+        ("x\r\ny", "z"),
+        ("", "z"),
+        ("a b", "z"),
+        ("x:", "z"),
+        ("x", "ключ"),
     ],
 )
 async def test_line_breaks_and_other_tricks_in_headers_are_refused(

@@ -263,9 +263,7 @@ async def test_pages_are_bounded_by_the_launch_and_come_back_when_they_are_freed
     assert "1 more pages would be more than the 3 that this program was launched with" in ended.result
 
 
-@pytest.mark.parametrize(
-    "call", [f"raw.num_embs_needed({MODEL!r}, 10, 10)", "raw.embed_img(q, b'', [], [])"]
-)
+@pytest.mark.parametrize("call", [f"raw.num_embs_needed({MODEL!r}, 10, 10)", "raw.embed_img(q, b'', [], [])"])
 async def test_a_model_that_cannot_see_says_what_it_offers_instead(sandbox: Sandbox, call: str) -> None:
     text = f"from inferlet import raw\ndef main():\n    q = raw.create_queue({MODEL!r})\n    {call}\n"
     failed = await sandbox.failure(text)

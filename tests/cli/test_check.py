@@ -44,7 +44,9 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
 def test_imports_that_a_sandbox_lacks_are_named_with_line_and_remedy(report: Report) -> None:
     found = {problem.line: problem for problem in report.problems if problem.kind == "import"}
     assert {line: problem.message.split()[-1] for line, problem in found.items()} == {
-        2: "numpy", 3: "tkinter", 4: "helper"
+        2: "numpy",
+        3: "tkinter",
+        4: "helper",
     }
     assert "--with numpy" in found[2].remedy
     assert "do without" in found[3].remedy

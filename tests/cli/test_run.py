@@ -60,7 +60,11 @@ def test_limits_travel_to_a_server_under_the_protocols_names() -> None:
     limits = {"memory_mib": 64, "cpu_seconds": 2.0, "page_limit": 10, "children": 0}
     asked = wire_limits(Order("hello", (), limits, read_input=False, hosts=["*.example.org"]))
     assert asked == {
-        "memory_bytes": 64 << 20, "cpu_seconds": 2.0, "pages": 10, "children": 0, "hosts": ["*.example.org"],
+        "memory_bytes": 64 << 20,
+        "cpu_seconds": 2.0,
+        "pages": 10,
+        "children": 0,
+        "hosts": ["*.example.org"],
     }
     assert wire_limits(order("hello")) is None
 

@@ -128,6 +128,4 @@ async def test_run_says_in_one_line_what_to_do_where_there_is_no_room(
     with pytest.raises(SystemExit) as left, one_line_failures():
         await run_there(Order("hello", (), {}, False), served.url, None)
     assert left.value.code == 1
-    assert capsys.readouterr().err == (
-        "pie: 2 programs run, as many as may: try again in 7 s\n"
-    )
+    assert capsys.readouterr().err == ("pie: 2 programs run, as many as may: try again in 7 s\n")

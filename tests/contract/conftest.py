@@ -10,7 +10,7 @@ from hand import Hand
 
 from pie.core.driver import Executor
 from pie.core.progress import NoProgress
-from pie.inference.executor import TorchExecutor
+from pie.inference.executor import ModelExecutor
 from pie.inference.settings import InferenceSettings
 from pie.models import ModelStore, StoredModel
 from pie.models.tiny import TINY, write_tiny_llama
@@ -34,12 +34,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> StoredModel:
 def executor(request: pytest.FixtureRequest, tiny_model: StoredModel) -> Executor:
     """A new one for each test, with 32 pages of 8 tokens and 256 embedding slots."""
     if request.param == "torch":
-        return TorchExecutor(tiny_model, SETTINGS)
+        return ModelExecutor(tiny_model, SETTINGS)
     if request.param == "cuda":
-        return TorchExecutor(tiny_model, replace(SETTINGS, kernels="auto", device="cuda", cuda_graphs=True))
+        return ModelExecutor(tiny_model, replace(SETTINGS, kernels="auto", device="cuda", cuda_graphs=True))
     if request.param == "compiled":
         folder = Settings().home / "kernels"
-        return TorchExecutor(tiny_model, replace(SETTINGS, kernels="auto", kernels_folder=str(folder)))
+        return ModelExecutor(tiny_model, replace(SETTINGS, kernels="auto", kernels_folder=str(folder)))
     spec = fake_spec(
         SETTINGS.pages, SETTINGS.embs, SETTINGS.page_size, TINY.vocabulary_size,
         host_pages=SETTINGS.host_pages, disk_pages=SETTINGS.disk_pages,
@@ -53,12 +53,10 @@ def adapted_executor(
 ) -> Executor:
     """The same with the adapters "a" and "b"."""
     if request.param == "fake":
-        return FakeExecutor(
-            fake_spec(32, 256, SETTINGS.page_size, TINY.vocabulary_size, adapters=("a", "b"))
-        )
+        return FakeExecutor(fake_spec(32, 256, SETTINGS.page_size, TINY.vocabulary_size, adapters=("a", "b")))
     folder = tmp_path_factory.mktemp("adapters")
     named = tuple((name, str(write_tiny_adapter(folder / name, seed=i))) for i, name in enumerate("ab"))
-    return TorchExecutor(tiny_model, replace(SETTINGS, adapters=named))
+    return ModelExecutor(tiny_model, replace(SETTINGS, adapters=named))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 
 from pie.core.driver import Executor
-from pie.inference.executor import TorchExecutor
+from pie.inference.executor import ModelExecutor
 from pie.inference.host_storage import packed_size
 from pie.testing import FakeExecutor
 from pie.testing.passes import Answer, PassBuilder, answers
@@ -23,7 +23,7 @@ class Hand:
         """The page at the given place on disk: one byte of it is another one."""
         if isinstance(self.executor, FakeExecutor):
             self.executor.damaged[self.executor.spec.host_pages + place] = "a test damaged it"
-        elif isinstance(self.executor, TorchExecutor):
+        elif isinstance(self.executor, ModelExecutor):
             storage = self.executor.disk
             assert storage is not None
             storage.sync()
@@ -68,9 +68,7 @@ class Hand:
         count = len(tokens)
         slots = range(slot, slot + count)
         builder.embed(tokens, range(start, start + count), slots)
-        builder.forward(
-            slots, pages, self.places(pages, start, count), outputs={count - 1: slot + count - 1}
-        )
+        builder.forward(slots, pages, self.places(pages, start, count), outputs={count - 1: slot + count - 1})
         builder.dist(slot + count - 1)
 
     def peek(self, token: int, position: int, pages: Sequence[int]) -> Answer:

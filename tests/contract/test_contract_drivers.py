@@ -10,7 +10,7 @@ from hand import OUT
 
 from pie.core.driver import Driver
 from pie.core.passes import Pass, PassResult
-from pie.inference.process import TORCH, DriverProcess
+from pie.inference.process import EXECUTOR, DriverProcess
 from pie.inference.settings import InferenceSettings
 from pie.models import StoredModel
 from pie.testing import FakeDriver, FakeExecutor, fake_spec
@@ -19,7 +19,7 @@ from pie.testing.passes import PassBuilder
 SETTINGS = InferenceSettings(
     page_size=8, pages=32, embs=256, threads=1, restart_delay_seconds=0.01, precision="fp32", kernels="torch"
 )
-HEARTS = {"process of the fake": "fake_heart:open_fake", "process of torch": TORCH}
+HEARTS = {"process of the fake": "fake_heart:open_fake", "process of a model": EXECUTOR}
 
 
 class Answers:

@@ -100,9 +100,10 @@ def test_operations_come_first_and_in_order_and_questions_last(hand: Hand) -> No
     assert sorted(answers(work, result)[0].tokens) == [a, b]
     assert list(result.matcher_answers) == [0, 0, 1, 0]  # one token, and four
     assert not run(hand, PassBuilder().rollback(0, 1).rollback(1, 4)).fault_texts
-    assert run(hand, PassBuilder().rollback(0, 1).rollback(1, 1)).fault_texts == [
-        "1 tokens cannot be taken back: the matcher has taken 0"
-    ] * 2
+    assert (
+        run(hand, PassBuilder().rollback(0, 1).rollback(1, 1)).fault_texts
+        == ["1 tokens cannot be taken back: the matcher has taken 0"] * 2
+    )
 
 
 def test_one_that_fails_says_which_and_the_others_go_on(hand: Hand) -> None:

@@ -67,7 +67,12 @@ class RandomPrograms:
         )
         pages, embs = (12, 18) if self.tight else (400, 800)
         spec = fake_spec(
-            pages, embs, PAGE_SIZE, VOCABULARY, context=64, slots=8 if self.tight else 60,
+            pages,
+            embs,
+            PAGE_SIZE,
+            VOCABULARY,
+            context=64,
+            slots=8 if self.tight else 60,
             host_pages=dice.choice([0, 3, 60]),
         )
         self.world = self.make_world(settings, spec)

@@ -9,9 +9,7 @@ from pie.testing import fake_spec
 
 
 def behind(host_pages: int, disk_pages: int, pages: int = len(PAGES)) -> World:
-    spec = fake_spec(
-        pages, embs=400, page_size=4, slots=200, host_pages=host_pages, disk_pages=disk_pages
-    )
+    spec = fake_spec(pages, embs=400, page_size=4, slots=200, host_pages=host_pages, disk_pages=disk_pages)
     return World(ControlSettings(), spec, auto=False)
 
 

@@ -177,9 +177,7 @@ class World:
     def make_control(self, settings: ControlSettings, clock: Clock) -> Control:
         return Control(settings, clock)
 
-    def program(
-        self, name: str = "a", limits: Limits | None = None, tenant: str = "default"
-    ) -> Program:
+    def program(self, name: str = "a", limits: Limits | None = None, tenant: str = "default") -> Program:
         return Program(self, name, limits or Limits(), tenant)
 
     @property

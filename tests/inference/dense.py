@@ -78,9 +78,7 @@ class DenseReference:
         for index, slot in zip(work.outputs[::2], work.outputs[1::2], strict=True):
             self.outputs[slot] = base + index
 
-    def _segment(
-        self, work: Pass, segment: int, own: set[Slot], mask: list[list[bool]] | None
-    ) -> list[int]:
+    def _segment(self, work: Pass, segment: int, own: set[Slot], mask: list[list[bool]] | None) -> list[int]:
         inputs = [self.embeddings[slot] for slot in row_of(work.inputs, work.input_starts, segment)]
         pages = row_of(work.read_pages, work.read_starts, segment)
         slots = [(page, offset) for page in pages for offset in range(self.page_size)]

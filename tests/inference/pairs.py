@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from dense import DenseReference
 
-from pie.inference.executor import TorchExecutor
+from pie.inference.executor import ModelExecutor
 from pie.testing.passes import PassBuilder
 
 SIZE = 8
@@ -14,7 +14,7 @@ PAGES = 24
 class Pair:
     """An executor and the reference, given the same passes."""
 
-    def __init__(self, executor: TorchExecutor, reference: DenseReference) -> None:
+    def __init__(self, executor: ModelExecutor, reference: DenseReference) -> None:
         self.executor = executor
         self.reference = reference
         self.vocabulary = executor.spec.vocabulary_size

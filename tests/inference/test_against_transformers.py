@@ -9,7 +9,7 @@ import pytest
 from dense import load_reference
 from pairs import PAGES, SIZE, Pair, RandomPrograms
 
-from pie.inference.executor import TorchExecutor
+from pie.inference.executor import ModelExecutor
 from pie.inference.settings import InferenceSettings
 from pie.models import ModelConfig, RopeScaling, StoredModel
 from pie.models.tiny import TINY, write_tiny_llama
@@ -46,7 +46,7 @@ def make_pair(
         settings = replace(SETTINGS, kernels="auto", kernels_folder=str(kernels_folder))
 
     def make(config: ModelConfig) -> Pair:
-        executor = TorchExecutor(make_model(config), settings)
+        executor = ModelExecutor(make_model(config), settings)
         folder = write_tiny_llama(tmp_path / "reference", config)
         return Pair(executor, load_reference(folder, SIZE))
 

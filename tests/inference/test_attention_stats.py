@@ -9,7 +9,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from pie.core.progress import NoProgress
-from pie.inference.executor import TorchExecutor
+from pie.inference.executor import ModelExecutor
 from pie.inference.handlers import attention_stats
 from pie.inference.settings import InferenceSettings
 from pie.models import ModelStore
@@ -30,9 +30,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def executor(folder: Path) -> TorchExecutor:
+def executor(folder: Path) -> ModelExecutor:
     """With `CACHED` tokens in `PAGES`, of which two are hidden."""
-    executor = TorchExecutor(ModelStore(folder.parent / "home").pull(str(folder), NoProgress()), SETTINGS)
+    executor = ModelExecutor(ModelStore(folder.parent / "home").pull(str(folder), NoProgress()), SETTINGS)
     places = [PAGES[i // SIZE] * SIZE + i % SIZE for i in range(CACHED)]
     every = range(CACHED)
     builder = PassBuilder().fresh(*PAGES).embed(TOKENS[:CACHED], every, every)
@@ -41,7 +41,7 @@ def executor(folder: Path) -> TorchExecutor:
     return executor
 
 
-def ask(executor: TorchExecutor, pages: list[int], positions: list[int]) -> list[float]:
+def ask(executor: ModelExecutor, pages: list[int], positions: list[int]) -> list[float]:
     slots = range(len(positions))
     builder = PassBuilder().embed(TOKENS[CACHED : CACHED + len(positions)], positions, slots)
     result = executor.execute(builder.watch().forward(slots, pages).build())
@@ -83,7 +83,7 @@ def dense_shares(folder: Path, pages: list[int], positions: list[int]) -> list[f
     ],
 )
 def test_shares_are_those_of_a_dense_run(
-    executor: TorchExecutor, folder: Path, pages: list[int], positions: list[int]
+    executor: ModelExecutor, folder: Path, pages: list[int], positions: list[int]
 ) -> None:
     found = ask(executor, pages, positions)
     assert found == pytest.approx(dense_shares(folder, pages, positions), abs=1e-5)
@@ -91,14 +91,14 @@ def test_shares_are_those_of_a_dense_run(
 
 
 def test_many_inputs_in_small_parts_are_the_same(
-    executor: TorchExecutor, monkeypatch: pytest.MonkeyPatch
+    executor: ModelExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = ask(executor, PAGES, [20, 21, 22])
     monkeypatch.setattr(attention_stats, "AT_ONCE", 2)
     assert ask(executor, PAGES, [20, 21, 22]) == pytest.approx(whole, abs=1e-6)
 
 
-def test_watching_changes_no_answer(executor: TorchExecutor) -> None:
+def test_watching_changes_no_answer(executor: ModelExecutor) -> None:
     plain = PassBuilder().embed([7], [20], [0]).forward([0], PAGES, outputs={0: 100}).dist(100, 5)
     watched = PassBuilder().embed([7], [20], [0]).forward([0], PAGES, outputs={0: 100}).watch()
     watched.embed([9], [20], [1]).forward([1], PAGES).dist(100, 5)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from pie.inference.executor import TorchExecutor
+from pie.inference.executor import ModelExecutor
 from pie.inference.settings import InferenceSettings
 from pie.models import StoredModel, load_tokenizer
 from pie.testing.passes import PassBuilder, answers
@@ -33,7 +33,7 @@ COMPARED = 20
 class Decoder:
     """Greedy decoding of several prompts in one batch, on raw passes."""
 
-    def __init__(self, executor: TorchExecutor) -> None:
+    def __init__(self, executor: ModelExecutor) -> None:
         self._executor = executor
         self._size = executor.spec.page_size
 
@@ -63,7 +63,7 @@ class Decoder:
 @pytest.fixture(scope="module")
 def decoder(default_model: StoredModel) -> Decoder:
     settings = InferenceSettings(pages=PAGES_EACH * len(PROMPTS), embs=4096, threads=1, precision="fp32")
-    return Decoder(TorchExecutor(default_model, settings))
+    return Decoder(ModelExecutor(default_model, settings))
 
 
 @pytest.fixture(scope="module")

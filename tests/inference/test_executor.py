@@ -9,22 +9,20 @@ from safetensors.numpy import load_file, save_file
 from pie.core.errors import Unavailable
 from pie.core.passes import Pass
 from pie.core.progress import NoProgress
-from pie.inference.executor import TorchExecutor
+from pie.inference.executor import ModelExecutor
 from pie.inference.handlers import forward
 from pie.inference.settings import InferenceSettings
 from pie.models import ModelStore, StoredModel
 from pie.models.tiny import write_tiny_llama
 from pie.testing.passes import Answer, PassBuilder, answers
 
-SETTINGS = InferenceSettings(
-    page_size=8, pages=32, embs=256, threads=1, precision="fp32", kernels="torch"
-)
+SETTINGS = InferenceSettings(page_size=8, pages=32, embs=256, threads=1, precision="fp32", kernels="torch")
 OUT = 200
 
 
 @pytest.fixture
-def executor(tiny_model: StoredModel) -> TorchExecutor:
-    return TorchExecutor(tiny_model, SETTINGS)
+def executor(tiny_model: StoredModel) -> ModelExecutor:
+    return ModelExecutor(tiny_model, SETTINGS)
 
 
 def prefill(tokens: list[int], page: int, number: int = 1) -> Pass:
@@ -35,7 +33,7 @@ def prefill(tokens: list[int], page: int, number: int = 1) -> Pass:
     return builder.dist(OUT).build()
 
 
-def answer(executor: TorchExecutor, work: Pass) -> Answer:
+def answer(executor: ModelExecutor, work: Pass) -> Answer:
     result = executor.execute(work)
     assert result.error == ""
     return answers(work, result)[0]
@@ -52,7 +50,7 @@ def poisoned(folder: Path, value: float) -> StoredModel:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_logits_that_are_not_finite_are_an_error_that_says_so(tmp_path: Path, value: float) -> None:
-    executor = TorchExecutor(poisoned(tmp_path, value), SETTINGS)
+    executor = ModelExecutor(poisoned(tmp_path, value), SETTINGS)
     result = executor.execute(prefill([5, 6], 1))
     assert "not finite" in result.error
     assert not result.top_tokens
@@ -61,11 +59,11 @@ def test_logits_that_are_not_finite_are_an_error_that_says_so(tmp_path: Path, va
 @pytest.mark.parametrize("field", ["precision", "device"])
 def test_what_is_not_offered_is_refused(tiny_model: StoredModel, field: str) -> None:
     with pytest.raises(Unavailable, match=f"{field} 'quantum' is not offered"):
-        TorchExecutor(tiny_model, replace(SETTINGS, **{field: "quantum"}))
+        ModelExecutor(tiny_model, replace(SETTINGS, **{field: "quantum"}))
 
 
 def test_a_pass_that_breaks_off_has_spoilt_nothing(
-    executor: TorchExecutor, monkeypatch: pytest.MonkeyPatch
+    executor: ModelExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executor.execute(prefill([40, 80, 120], 1))
     peek = PassBuilder().embed([9], [3], [0]).forward([0], [1], outputs={0: OUT}).dist(OUT).build()
@@ -85,7 +83,7 @@ def test_a_long_prompt_is_the_same_in_one_piece_and_in_many(tiny_model: StoredMo
     """Longer than what attention takes at once."""
     tokens = [(7 * i) % 300 for i in range(400)]
     pages = list(range(50))
-    executor = TorchExecutor(tiny_model, replace(SETTINGS, pages=50, embs=512))
+    executor = ModelExecutor(tiny_model, replace(SETTINGS, pages=50, embs=512))
 
     def run(first: int, last: int) -> Pass:
         slots = range(last - first)
@@ -104,7 +102,7 @@ def test_a_long_prompt_is_the_same_in_one_piece_and_in_many(tiny_model: StoredMo
 def test_an_idle_executor_touches_little_memory(tiny_model: StoredModel) -> None:
     """Two gigabytes of pages, promised but not taken."""
     before = resident_bytes()
-    executor = TorchExecutor(tiny_model, replace(SETTINGS, pages=1_000_000))
+    executor = ModelExecutor(tiny_model, replace(SETTINGS, pages=1_000_000))
     executor.execute(prefill([5, 6, 7], 999_999))
     assert resident_bytes() - before < 400 << 20
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pie.core.errors import NotFound
-from pie.inference.executor import TorchExecutor
+from pie.inference.executor import ModelExecutor
 from pie.inference.settings import InferenceSettings
 from pie.models import ModelStore, StoredModel, load_tokenizer
 from pie.settings import Settings
@@ -40,7 +40,7 @@ def test_plain_english_is_no_surprise(gemma: StoredModel, kernels_folder: Path) 
     settings = InferenceSettings(
         page_size=16, pages=4, embs=1024, threads=2, kernels_folder=str(kernels_folder)
     )
-    executor = TorchExecutor(gemma, settings)
+    executor = ModelExecutor(gemma, settings)
     tokens = [2, *load_tokenizer(gemma).encode(TEXT)]
     count = len(tokens)
     builder = PassBuilder().embed(tokens, range(count), range(count))

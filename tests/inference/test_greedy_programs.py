@@ -23,7 +23,7 @@ from pie.core.commands import (
 from pie.core.ids import InstanceId, VirtualEmb
 from pie.core.programs import Limits
 from pie.core.progress import NoProgress
-from pie.inference.executor import TorchExecutor
+from pie.inference.executor import ModelExecutor
 from pie.inference.settings import InferenceSettings
 from pie.models import ModelStore, StoredModel, load_tokenizer, model_info
 from pie.models.tiny import TINY, write_tiny_llama
@@ -119,7 +119,7 @@ def oracle(folder: Path) -> LlamaForCausalLM:
 def run_together(stored: StoredModel, programs: list[list[Operation]]) -> list[Machine]:
     """So that they share passes."""
     control = Control(ControlSettings(), ManualClock())
-    driver = FakeDriver(TorchExecutor(stored, SETTINGS))
+    driver = FakeDriver(ModelExecutor(stored, SETTINGS))
     control.add_model(model_info(stored, SIZE), driver, load_tokenizer(stored))
     machines = [Machine(control, f"program {i}", stored.name) for i in range(len(programs))]
     for turn in range(max(map(len, programs))):

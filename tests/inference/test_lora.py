@@ -10,16 +10,14 @@ from safetensors.numpy import load_file, save_file
 
 from pie.core.errors import BadModel
 from pie.core.progress import NoProgress
-from pie.inference.executor import TorchExecutor
+from pie.inference.executor import ModelExecutor
 from pie.inference.settings import InferenceSettings
 from pie.models import ModelStore, StoredModel, open_adapter
 from pie.models.tiny import TINY, write_tiny_llama
 from pie.models.tiny_adapter import TinyAdapter, write_tiny_adapter
 from pie.testing.passes import Answer, PassBuilder, answers
 
-SETTINGS = InferenceSettings(
-    page_size=8, pages=32, embs=256, threads=1, precision="fp32", kernels="torch"
-)
+SETTINGS = InferenceSettings(page_size=8, pages=32, embs=256, threads=1, precision="fp32", kernels="torch")
 ADAPTERS = {
     "all": TinyAdapter(rank=4, alpha=8),
     "rooted": TinyAdapter(rank=2, alpha=3, rooted=True, targets=("q_proj", "v_proj")),
@@ -44,18 +42,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def open_tiny(folder: Path, source: Path, *adapters: str) -> TorchExecutor:
+def open_tiny(folder: Path, source: Path, *adapters: str) -> ModelExecutor:
     model: StoredModel = ModelStore(folder / "home").pull(str(source), NoProgress(), source.name)
     named = tuple((name, str(folder / name)) for name in adapters)
-    return TorchExecutor(model, replace(SETTINGS, adapters=named))
+    return ModelExecutor(model, replace(SETTINGS, adapters=named))
 
 
 @pytest.fixture(scope="module")
-def executor(folder: Path) -> TorchExecutor:
+def executor(folder: Path) -> ModelExecutor:
     return open_tiny(folder, folder / "tiny", *ADAPTERS)
 
 
-def merge(folder: Path, name: str) -> TorchExecutor:
+def merge(folder: Path, name: str) -> ModelExecutor:
     """The model with the adapter's change added to its own weights, by hand."""
     target = write_tiny_llama(folder / f"merged-{name}")
     weights = load_file(target / "model.safetensors")
@@ -70,7 +68,7 @@ def adapted(builder: PassBuilder, adapter: int | None) -> None:
         builder.adapt(adapter)
 
 
-def run(executor: TorchExecutor, adapters: Sequence[int | None]) -> list[list[Answer]]:
+def run(executor: ModelExecutor, adapters: Sequence[int | None]) -> list[list[Answer]]:
     """The prompt once for each of `adapters`, side by side: prefill, then three steps of decoding."""
     found: list[list[Answer]] = [[] for _ in adapters]
     for first, count in ((0, len(PROMPT) - 3), *((len(PROMPT) - 3 + i, 1) for i in range(3))):
@@ -99,7 +97,7 @@ def assert_close(a: Sequence[Answer], b: Sequence[Answer]) -> None:
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
-def test_an_adapter_equals_the_merged_weights(folder: Path, executor: TorchExecutor, name: str) -> None:
+def test_an_adapter_equals_the_merged_weights(folder: Path, executor: ModelExecutor, name: str) -> None:
     (ours,) = run(executor, [list(ADAPTERS).index(name)])
     (merged,) = run(merge(folder, name), [None])
     (base,) = run(executor, [None])
@@ -107,21 +105,21 @@ def test_an_adapter_equals_the_merged_weights(folder: Path, executor: TorchExecu
     assert ours[0].chosen != pytest.approx(base[0].chosen, abs=1e-2)
 
 
-def test_many_adapters_in_one_batch_give_what_each_gives_alone(executor: TorchExecutor) -> None:
+def test_many_adapters_in_one_batch_give_what_each_gives_alone(executor: ModelExecutor) -> None:
     mixed: list[int | None] = [1, None, 0, 2, 0, None, 1]
     together = run(executor, mixed)
     for adapter, found in zip(mixed, together, strict=True):
         assert_close(found, run(executor, [adapter])[0])
 
 
-def test_rows_without_an_adapter_are_not_changed_at_all(executor: TorchExecutor) -> None:
+def test_rows_without_an_adapter_are_not_changed_at_all(executor: ModelExecutor) -> None:
     """Bit for bit: the same batch, once with a neighbour that goes through an adapter."""
     with_neighbour, without = run(executor, [None, 0]), run(executor, [None, None])
     assert with_neighbour[0] == without[0]
     assert with_neighbour[1] != without[1]
 
 
-def test_pages_that_were_written_through_an_adapter_hold_what_it_made(executor: TorchExecutor) -> None:
+def test_pages_that_were_written_through_an_adapter_hold_what_it_made(executor: ModelExecutor) -> None:
     found = []
     for adapter in (None, 0):
         builder = PassBuilder().fresh(0).embed(PROMPT[:4], range(4), range(4))
@@ -133,13 +131,13 @@ def test_pages_that_were_written_through_an_adapter_hold_what_it_made(executor: 
     assert found[0] != found[1]
 
 
-def test_the_spec_names_the_adapters_in_order(executor: TorchExecutor) -> None:
+def test_the_spec_names_the_adapters_in_order(executor: ModelExecutor) -> None:
     assert executor.spec.adapters == tuple(ADAPTERS)
 
 
 @pytest.mark.parametrize(("segment", "adapter"), [(1, 0), (0, 3), (0, -1)])
 def test_a_pass_that_names_no_adapter_or_segment_is_refused(
-    executor: TorchExecutor, segment: int, adapter: int
+    executor: ModelExecutor, segment: int, adapter: int
 ) -> None:
     work = PassBuilder().embed([1], [0], [0]).forward([0]).build()
     work.adapted.extend((segment, adapter))
@@ -157,7 +155,7 @@ def test_adapters_work_on_compiled_kernels_too(folder: Path, kernels_folder: Pat
     write_tiny_adapter(folder / "nothing", TinyAdapter(strength=0.0))
     named = tuple((name, str(folder / name)) for name in ("nothing", "all"))
     model = ModelStore(folder / "home").pull(str(folder / "tiny"), NoProgress(), "tiny")
-    executor = TorchExecutor(model, replace(
+    executor = ModelExecutor(model, replace(
         SETTINGS, adapters=named, precision=precision, kernels="auto", kernels_folder=str(kernels_folder)
     ))  # fmt: skip
     (base,), (nothing,) = run(executor, [None]), run(executor, [0])

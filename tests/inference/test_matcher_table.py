@@ -147,8 +147,12 @@ def test_masks_of_many_matchers_are_made_together_also_of_the_same_one_twice(tab
 def test_a_bad_grammar_fails_those_who_use_it_and_nobody_else(table: MatcherTable) -> None:
     faults = run(
         table,
-        (LOAD, 0, 1, ()), (LOAD, 1, 1, ()), (NEW, 0, 0, ()), (NEW, 1, 1, ()),
-        (ADVANCE, 0, 0, b"a"), (FORK, 2, 0, ()),
+        (LOAD, 0, 1, ()),
+        (LOAD, 1, 1, ()),
+        (NEW, 0, 0, ()),
+        (NEW, 1, 1, ()),
+        (ADVANCE, 0, 0, b"a"),
+        (FORK, 2, 0, ()),
         texts=["a(", "ab"],
     )
     assert [row for row, _ in faults] == [2, 4, 5]

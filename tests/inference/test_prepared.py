@@ -17,7 +17,7 @@ from pie.inference import prepared
 from pie.inference.forms import BrainForm, Form, FullForm, RowForm, SmallForm
 from pie.inference.layout import Floats, in_pairs
 from pie.inference.packing import Packed, fill, turn
-from pie.inference.prepared import DATA, INDEX, PreparedWeights, Tensors, plan_layout
+from pie.inference.prepared import DATA, INDEX, PreparedWeights, plan_layout
 from pie.models import ModelConfig, StoredModel, read_config, read_tensors
 from pie.models.tiny import TINY
 
@@ -31,8 +31,9 @@ FULL = FullForm(tied=True)
 FORMS: tuple[Form, ...] = (FULL, BrainForm(), RowForm(), SmallForm((4,)), SmallForm((8,)), SmallForm((4, 8)))
 
 
-def load(cache: PreparedWeights, model: StoredModel, form: Form = FULL) -> Tensors:
-    return cache.load(model, read_config(model), form, NoProgress())
+def load(cache: PreparedWeights, model: StoredModel, form: Form = FULL) -> dict[str, torch.Tensor]:
+    tensors = cache.load(model, read_config(model), form, NoProgress())
+    return {name: torch.from_numpy(values) for name, values in tensors.items()}
 
 
 def only_folder(cache: PreparedWeights) -> Path:

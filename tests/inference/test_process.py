@@ -15,7 +15,7 @@ import pytest
 from pie.core.errors import BadModel, Unavailable, WrongState
 from pie.core.passes import Pass
 from pie.core.progress import NoStep
-from pie.inference.process import TORCH, DriverProcess
+from pie.inference.process import EXECUTOR, DriverProcess
 from pie.inference.settings import InferenceSettings
 from pie.inference.wire import Fault
 from pie.testing.passes import PassBuilder
@@ -274,7 +274,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(make_driver: MakeDriver)
 async def test_the_reason_of_a_driver_crosses_as_the_error_it_was(
     make_driver: MakeDriver, tmp_path: Path
 ) -> None:
-    driver = make_driver(executor=TORCH, folder=tmp_path / "gone")
+    driver = make_driver(executor=EXECUTOR, folder=tmp_path / "gone")
     with pytest.raises(BadModel, match="gone"):
         await driver.start()
 
@@ -293,9 +293,7 @@ async def test_a_driver_ends_with_its_host() -> None:
         "    await asyncio.sleep(1000)\n"
         "asyncio.run(main())\n"
     )
-    host = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE
-    )
+    host = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
     assert host.stdout
     pid = int(await asyncio.wait_for(host.stdout.readline(), SECONDS))
     watch = os.pidfd_open(pid)

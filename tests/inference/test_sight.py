@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pie.inference.columns import Columns, columns_of
+from pie.inference.device import Processor
 from pie.inference.kernels.library import Kernels
 from pie.inference.sight import CompiledSight, decodes
 from pie.inference.storage import PageStorage
@@ -17,7 +18,7 @@ PAGES, SIZE, INPUTS = 12, 8, 9
 
 def random_pages(random: np.random.Generator) -> PageStorage:
     """Some tokens written, some of them hidden."""
-    pages = PageStorage(TINY, PAGES, SIZE, INPUTS)
+    pages = PageStorage(TINY, PAGES, SIZE, INPUTS, "fp32", Processor())
     slots = PAGES * SIZE
     pages.positions[:] = np.where(random.random(slots) < 0.8, random.integers(0, 50, slots), -1)
     pages.visible[:] = random.random(slots) < 0.8

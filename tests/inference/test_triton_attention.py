@@ -12,9 +12,11 @@ import torch
 from gpu_here import GPU
 from numpy.typing import NDArray
 
-from pie.inference.attention import Attention, TorchAttention
+from pie.inference.attention import Attention
 from pie.inference.columns import columns_of
+from pie.inference.devices import TorchDevice
 from pie.inference.storage import PageStorage
+from pie.inference.torch_attention import TorchAttention
 from pie.inference.visibility import View, look
 from pie.inference.window import with_window
 from pie.models.tiny import TINY
@@ -33,7 +35,7 @@ class Case:
         self.random = np.random.default_rng(seed)
         self.heads, self.size = heads, page_size
         config = replace(TINY, layers=2, heads=heads, kv_heads=kv_heads, head_dim=head_dim)
-        self.pages = PageStorage(config, PAGES, page_size, 128, device=GPU)
+        self.pages = PageStorage(config, PAGES, page_size, 128, "fp32", TorchDevice(GPU))
         numbers = torch.randn(self.pages.cells.shape, generator=torch.Generator().manual_seed(seed))
         self.pages.cells.copy_(numbers)
         self.pages.cells[PAGES] = 0.0  # for padding, in torch
@@ -64,7 +66,8 @@ class Case:
         own = numbers[:, width : width + self.pages.kv_heads * self.pages.head_dim]
         attention.begin(view)
         attention.store(1, own, own * 2)
-        return attention.attend(1, numbers[:, :width], windowed)
+        found: torch.Tensor = attention.attend(1, numbers[:, :width], windowed)
+        return found
 
     def check(self, view: View, windowed: bool = False) -> None:
         ours = self.attended(TritonAttention(self.pages, self.heads), view, windowed)

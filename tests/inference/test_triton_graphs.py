@@ -14,7 +14,7 @@ from gpu_here import GPU
 
 from pie.core.passes import Pass
 from pie.inference.engine import Engine, Opener
-from pie.inference.executor import TorchExecutor
+from pie.inference.executor import ModelExecutor
 from pie.inference.settings import InferenceSettings
 from pie.models import ModelConfig, StoredModel
 from pie.models.tiny import TINY
@@ -72,7 +72,7 @@ def capture() -> Recorded:
 @pytest.fixture
 def executors(
     make_model: Callable[[ModelConfig], StoredModel], monkeypatch: pytest.MonkeyPatch, capture: Recorded
-) -> Callable[[ModelConfig], tuple[TorchExecutor, TorchExecutor, TorchExecutor]]:
+) -> Callable[[ModelConfig], tuple[ModelExecutor, ModelExecutor, ModelExecutor]]:
     """The model on plain torch, on the kernel, and on the kernel with graphs."""
     open_plain = Opener.open
 
@@ -87,11 +87,11 @@ def executors(
             engine, model=GraphedLlama(opener.config, weights, engine.pages, exact=True, capture=capture)
         )
 
-    def make(config: ModelConfig) -> tuple[TorchExecutor, TorchExecutor, TorchExecutor]:
+    def make(config: ModelConfig) -> tuple[ModelExecutor, ModelExecutor, ModelExecutor]:
         model, found = make_model(config), []
         for opening in (open_plain, open_triton, open_graphed):
             monkeypatch.setattr(Opener, "open", opening)
-            found.append(TorchExecutor(model, SETTINGS))
+            found.append(ModelExecutor(model, SETTINGS))
         return found[0], found[1], found[2]
 
     return make
@@ -134,7 +134,7 @@ def program() -> list[Pass]:
 
 
 def test_a_model_gives_the_same_on_the_kernel_and_in_graphs_as_in_plain_torch(
-    executors: Callable[[ModelConfig], tuple[TorchExecutor, TorchExecutor, TorchExecutor]],
+    executors: Callable[[ModelConfig], tuple[ModelExecutor, ModelExecutor, ModelExecutor]],
     capture: Recorded,
 ) -> None:
     plain, kernel, graphed = executors(GEMMA)
@@ -159,7 +159,7 @@ def test_a_pass_takes_the_smallest_graph_that_holds_its_inputs() -> None:
 
 
 def test_what_sees_more_than_the_buffers_hold_runs_without_a_graph(
-    executors: Callable[[ModelConfig], tuple[TorchExecutor, TorchExecutor, TorchExecutor]],
+    executors: Callable[[ModelConfig], tuple[ModelExecutor, ModelExecutor, ModelExecutor]],
     capture: Recorded,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

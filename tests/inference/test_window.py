@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 
-from pie.inference.attention import Attention, TorchAttention
-from pie.inference.compiled import CompiledAttention
+from pie.inference.compiled_attention import CompiledAttention
+from pie.inference.device import Device, Processor
+from pie.inference.devices import CPU, TorchDevice
 from pie.inference.kernels.library import Kernels
 from pie.inference.storage import PageStorage
+from pie.inference.torch_attention import TorchAttention
 from pie.inference.visibility import Block, Rows, View
 from pie.inference.window import with_window
 from pie.models.tiny import TINY
@@ -16,11 +17,13 @@ SIZE = 8
 WINDOW = 5
 
 
-@pytest.fixture
-def pages() -> PageStorage:
+@pytest.fixture(params=[Processor(), TorchDevice(CPU)], ids=["compiled", "torch"])
+def pages(request: pytest.FixtureRequest) -> PageStorage:
     """Positions 0 to 15 in two pages, the second page first."""
-    pages = PageStorage(TINY, 4, SIZE, 16)
-    pages.cells.normal_(generator=torch.Generator().manual_seed(1))
+    device: Device = request.param
+    pages = PageStorage(TINY, 4, SIZE, 16, "fp32", device)
+    numbers = np.random.default_rng(1).standard_normal(tuple(pages.cells.shape), np.float32)
+    pages.cells[:] = device.sent(numbers)
     pages.positions[:16] = np.roll(np.arange(16), 8)
     return pages
 
@@ -54,16 +57,16 @@ def test_before_anybody_is_past_the_window_nothing_is_left_out(pages: PageStorag
     assert with_window(view, pages, 0) is view
 
 
-@pytest.mark.parametrize("kind", ["torch", "compiled"])
-def test_an_input_that_sees_nothing_in_its_window_gets_zeros(
-    pages: PageStorage, kernels: Kernels, kind: str
-) -> None:
+def test_an_input_that_sees_nothing_in_its_window_gets_zeros(pages: PageStorage, kernels: Kernels) -> None:
     mask = np.zeros((3, 19), np.bool_)
     mask[:, 8:11] = True  # positions 0 to 2
-    compiled = CompiledAttention(kernels, pages, TINY.heads)
-    attention: Attention = compiled if kind == "compiled" else TorchAttention(pages, TINY.heads)
+    compiled = isinstance(pages.device, Processor)
+    attention = (
+        CompiledAttention(kernels, pages, TINY.heads) if compiled else TorchAttention(pages, TINY.heads)
+    )
     attention.begin(with_window(view_of(pages, mask), pages, WINDOW))
-    queries = torch.randn(4, TINY.heads * TINY.head_dim)
+    numbers = np.random.default_rng(2).standard_normal((4, TINY.heads * TINY.head_dim), np.float32)
+    queries = pages.device.sent(numbers)
     assert attention.attend(0, queries)[1:].any()
     found = attention.attend(0, queries, windowed=True)
     assert found[0].any()

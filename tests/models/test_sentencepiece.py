@@ -100,9 +100,7 @@ def test_a_prefix_of_a_space_is_put_there_and_taken_away(base: GgufFile) -> None
         ({"tokenizer__ggml__unknown_token_id": 10**6}, "unknown_token_id"),
     ],
 )
-def test_a_damaged_vocabulary_is_refused(
-    base: GgufFile, changes: dict[str, Any], complaint: str
-) -> None:
+def test_a_damaged_vocabulary_is_refused(base: GgufFile, changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(BadModel, match=complaint):
         gguf_tokenizer(with_pieces(base, list("ab▁"), **changes))
 

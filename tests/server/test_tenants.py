@@ -49,7 +49,11 @@ async def test_another_tenants_programs_are_as_if_they_were_not_there(shared: Se
         id = await launch(alice)
         assert (await bob.get("/v1/instances")).json() == {"instances": []}
         for method, path in (
-            ("GET", ""), ("GET", "/events"), ("GET", "/logs"), ("POST", "/cancel"), ("POST", "/messages"),
+            ("GET", ""),
+            ("GET", "/events"),
+            ("GET", "/logs"),
+            ("POST", "/cancel"),
+            ("POST", "/messages"),
         ):
             refused = await bob.request(method, f"/v1/instances/{id}{path}", json={"text": "x"})
             assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found")

@@ -39,11 +39,14 @@ async def whole(running: Whole) -> AsyncIterator[Whole]:
     await running.settle()
     after = held(running)
     # What start-up or earlier tests have left behind may come to its end meanwhile.
-    assert replace(
-        after,
-        tasks=max(after.tasks, before.tasks),
-        descriptors=max(after.descriptors, before.descriptors),
-    ) == before
+    assert (
+        replace(
+            after,
+            tasks=max(after.tasks, before.tasks),
+            descriptors=max(after.descriptors, before.descriptors),
+        )
+        == before
+    )
 
 
 def held(whole: Whole) -> Held:

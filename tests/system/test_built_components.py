@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 C_EXAMPLE = ROOT / "examples" / "c-completion" / "build.sh"
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 PROMPT = "The capital of France is"
-SCRIPT = '''# /// script
+SCRIPT = """# /// script
 # dependencies = ["humanize==4.12.3"]
 # ///
 import humanize
@@ -38,15 +38,15 @@ async def main(number: int, max_tokens: int = 6):
     with Context() as context:
         context.fill(f"The number {humanize.intcomma(number)} is")
         return await context.generate(max_tokens)
-'''
-PLAIN = '''from inferlet import Context
+"""
+PLAIN = """from inferlet import Context
 
 
 async def main(text: str, max_tokens: int = 6):
     with Context() as context:
         context.fill(text)
         return await context.generate(max_tokens)
-'''
+"""
 
 
 async def events(whole: Whole, digest: str, *args: str) -> list[Event]:
@@ -107,8 +107,13 @@ async def component_in_c(running: Whole, tmp_path_factory: pytest.TempPathFactor
         pytest.skip(f"to build a component in C needs {lacking()}")
     made = tmp_path_factory.mktemp("c") / "completion.wasm"
     done = await asyncio.to_thread(
-        subprocess.run, [str(C_EXAMPLE), str(made)], env=os.environ | {"PATH": PATH}, capture_output=True,
-        text=True, timeout=120, check=False,
+        subprocess.run,
+        [str(C_EXAMPLE), str(made)],
+        env=os.environ | {"PATH": PATH},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return await running.stack.application.add_component(made.read_bytes())

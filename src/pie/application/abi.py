@@ -71,15 +71,34 @@ config_async_stack = _declare_brief("wasmtime_config_async_stack_size_set", None
 # Linking: (linker instance, name, length, callback, data, finalizer) -> error
 linker_add_func = _declare(
     "wasmtime_component_linker_instance_add_func",
-    c_void_p, c_void_p, c_char_p, c_size_t, HOST_CALL, c_void_p, c_void_p,
+    c_void_p,
+    c_void_p,
+    c_char_p,
+    c_size_t,
+    HOST_CALL,
+    c_void_p,
+    c_void_p,
 )
 linker_add_func_async = _declare(
     "wasmtime_component_linker_instance_add_func_async",
-    c_void_p, c_void_p, c_char_p, c_size_t, ASYNC_HOST_CALL, c_void_p, c_void_p,
+    c_void_p,
+    c_void_p,
+    c_char_p,
+    c_size_t,
+    ASYNC_HOST_CALL,
+    c_void_p,
+    c_void_p,
 )
 linker_add_resource = _declare(
     "wasmtime_component_linker_instance_add_resource",
-    c_void_p, c_void_p, c_char_p, c_size_t, c_void_p, DESTRUCTOR, c_void_p, c_void_p,
+    c_void_p,
+    c_void_p,
+    c_char_p,
+    c_size_t,
+    c_void_p,
+    DESTRUCTOR,
+    c_void_p,
+    c_void_p,
 )
 
 # Stores: everything of one guest
@@ -102,7 +121,14 @@ instance_get_func = _declare_brief("wasmtime_component_instance_get_func", c_boo
 """(instance, context, export index, function out) -> found."""
 call_async = _declare(
     "wasmtime_component_func_call_async",
-    c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p,
+    c_void_p,
+    c_void_p,
+    c_void_p,
+    c_void_p,
+    c_size_t,
+    c_void_p,
+    c_size_t,
+    c_void_p,
 )
 """(function, context, arguments, count, results, count, error out)."""
 future_poll = _declare("wasmtime_call_future_poll", c_bool, c_void_p)

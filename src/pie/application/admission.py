@@ -107,9 +107,7 @@ class Admission:
         """No place is free."""
         return self.running.total() >= self._settings.places
 
-    def enter(
-        self, tenant: str, size: int, may_wait: bool, admit: Callable[[], None]
-    ) -> Waiting | None:
+    def enter(self, tenant: str, size: int, may_wait: bool, admit: Callable[[], None]) -> Waiting | None:
         """None: a place is taken at once. `size`: bytes that the launch holds while it waits. Raises
         `Overloaded`."""
         if tenant not in self._queues and self._has_place(tenant):

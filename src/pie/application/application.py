@@ -74,13 +74,20 @@ class Application:
         await components.prepare_runner(progress or NoProgress())
         loop = asyncio.get_running_loop()
         runtime = Runtime(
-            loop, self._stage, self._ticker, self._control.pump, self._control.driver_works,
+            loop,
+            self._stage,
+            self._ticker,
+            self._control.pump,
+            self._control.driver_works,
             self._settings.compute_share,
         )
         self._control.guests_runnable = runtime.runnable
         self._ticker.start()
         spares = Spares(
-            self._engine_address, self._stage, components.runner, self._settings.limits.memory_bytes,
+            self._engine_address,
+            self._stage,
+            components.runner,
+            self._settings.limits.memory_bytes,
             self._settings.spares,
         )
         spares.start()
@@ -154,7 +161,9 @@ class Application:
         tenant = self._control.tenants.of(launch.tenant)
         if exhausted := tenant.exhausted:
             raise self._admission.refuse(
-                "quota", exhausted, tenant.name,
+                "quota",
+                exhausted,
+                tenant.name,
                 f"when its next period begins, or ask the operator for more (tenants.{tenant.name})",
                 tenant.seconds_left,
             )
@@ -215,9 +224,7 @@ class Application:
         known = self._control.tenants.known.values()
         shown = [each for each in known if tenant in (DEFAULT_TENANT, each.name)]
         models = self._control.statistics().models
-        return [
-            *of_programs(self.statistics()), *of_models(models), *of_tenants(shown, self._admission)
-        ]
+        return [*of_programs(self.statistics()), *of_models(models), *of_tenants(shown, self._admission)]
 
     def contract(self) -> Contract:
         """Our interfaces as the runner guest declares them: what components may import."""
@@ -243,8 +250,17 @@ class Application:
             return parts.spares.fiber(found.linked, launch.limits.memory_bytes)
 
         guest = Guest(
-            instance.id, launch, found.source, self._control, parts.services, instance.outbox, parts.loop,
-            make_fiber, parts.runtime.wake, instance.settle, parent,
+            instance.id,
+            launch,
+            found.source,
+            self._control,
+            parts.services,
+            instance.outbox,
+            parts.loop,
+            make_fiber,
+            parts.runtime.wake,
+            instance.settle,
+            parent,
         )
         instance.begin(guest)
         return guest

@@ -101,7 +101,9 @@ def check_upload(wasm: bytes, most: int) -> None:
     if len(wasm) > most:
         raise BadProgram(f"the component has {len(wasm)} bytes; at most {most} are allowed")
     if wasm.startswith(MODULE_HEADER):
-        raise BadProgram("this is a core WebAssembly module, not a component: build it with `pie build` or "
-                         "`wasm-tools component new`")
+        raise BadProgram(
+            "this is a core WebAssembly module, not a component: build it with `pie build` or "
+            "`wasm-tools component new`"
+        )
     if not wasm.startswith(COMPONENT_HEADER):
         raise BadProgram("this is not a WebAssembly component")

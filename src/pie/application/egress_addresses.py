@@ -5,10 +5,24 @@ from typing import Final
 
 Address = IPv4Address | IPv6Address
 
-METADATA: Final = frozenset(map(ip_address, (
-    "169.254.169.254", "169.254.169.253", "169.254.170.2", "169.254.170.23", "100.100.100.200",
-    "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fe80::a9fe:a9fe",
-)))
+METADATA: Final = frozenset(
+    map(
+        ip_address,
+        (
+            "169.254.169.254",
+            "169.254.169.253",
+            "169.254.170.2",
+            "169.254.170.23",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fe80::a9fe:a9fe",
+        ),
+    )
+)
 """Where clouds hand out their machines' credentials: never, whatever the operator allows."""
 NAT64 = IPv6Network("64:ff9b::/96")
 GLOBAL_V6 = IPv6Network("2000::/3")

@@ -13,10 +13,21 @@ MOST_HEADERS = 64
 MOST_HEADER_BYTES = 16 << 10
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-OURS = frozenset([
-    "accept-encoding", "connection", "content-length", "expect", "host", "http2-settings", "keep-alive",
-    "te", "trailer", "transfer-encoding", "upgrade",
-])
+OURS = frozenset(
+    [
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
 """Headers that say how bytes travel: what a program wrote there would fool us or the other server."""
 HARMLESS = frozenset(["accept", "accept-language", "content-type", "user-agent"])
 """Headers that go along when a redirect leads to another server; the rest may hold keys."""

@@ -98,9 +98,12 @@ class _Exchange:
         return answer
 
     async def _send(self, request: Request) -> None:
-        data = self._http.send(h11.Request(
-            method=request.method, target=request.url.target, headers=_all_headers(request)
-        )) or b""
+        data = (
+            self._http.send(
+                h11.Request(method=request.method, target=request.url.target, headers=_all_headers(request))
+            )
+            or b""
+        )
         if request.body:
             data += self._http.send(h11.Data(data=request.body)) or b""
         data += self._http.send(h11.EndOfMessage()) or b""

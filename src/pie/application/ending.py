@@ -30,7 +30,8 @@ TRAPS = (
     ("memory minimum size", "limit", "the program does not fit into its memory limit of {memory}"),
     ("too much data is being copied", "limit", "a list or text in one call was too long (128 MiB as values)"),
     (
-        "wasm `unreachable`", "error",
+        "wasm `unreachable`",
+        "error",
         "the program aborted; its log may say why, or it ran out of memory (its limit is {memory})",
     ),
 )

@@ -43,8 +43,17 @@ class Fiber:
     """
 
     __slots__ = (
-        "_address", "_bury", "_call", "_linked", "_running", "_slice", "_slots", "_store", "context",
-        "outcome", "vacancy",
+        "_address",
+        "_bury",
+        "_call",
+        "_linked",
+        "_running",
+        "_slice",
+        "_slots",
+        "_store",
+        "context",
+        "outcome",
+        "vacancy",
     )
 
     def __init__(
@@ -121,9 +130,7 @@ class Fiber:
         self._running = True
         start = self._address
         abi.instance_get_func(start + INSTANCE, self.context, self._linked.run, start + FUNCTION)
-        self._call = abi.call_async(
-            start + FUNCTION, self.context, None, 0, start + RESULT, 1, start + ERROR
-        )
+        self._call = abi.call_async(start + FUNCTION, self.context, None, 0, start + RESULT, 1, start + ERROR)
 
     def _read_result(self) -> Returned:
         address = self._address + RESULT

@@ -37,11 +37,45 @@ class Guest:
     """
 
     __slots__ = (
-        "_began", "_charged_calls", "_enqueue", "_loop", "_make_fiber", "_timers", "args", "budget",
-        "bytes_out", "children", "closed", "control", "cpu_seconds", "doomed", "fault", "fiber",
-        "futures", "grammars", "host_calls", "http", "id", "inbox", "interruption", "limits", "loop_line",
-        "on_sleep", "origin", "outbox", "outboxes", "parent", "program", "queued", "services", "session",
-        "settle", "suspension", "tenant", "topics", "trace",
+        "_began",
+        "_charged_calls",
+        "_enqueue",
+        "_loop",
+        "_make_fiber",
+        "_timers",
+        "args",
+        "budget",
+        "bytes_out",
+        "children",
+        "closed",
+        "control",
+        "cpu_seconds",
+        "doomed",
+        "fault",
+        "fiber",
+        "futures",
+        "grammars",
+        "host_calls",
+        "http",
+        "id",
+        "inbox",
+        "interruption",
+        "limits",
+        "loop_line",
+        "on_sleep",
+        "origin",
+        "outbox",
+        "outboxes",
+        "parent",
+        "program",
+        "queued",
+        "services",
+        "session",
+        "settle",
+        "suspension",
+        "tenant",
+        "topics",
+        "trace",
     )
 
     def __init__(
@@ -202,9 +236,7 @@ class Guest:
         timer.cancel()
         self._timers.discard(timer)
 
-    def in_thread(
-        self, function: Callable[..., Any], *args: Any, executor: Executor | None = None
-    ) -> object:
+    def in_thread(self, function: Callable[..., Any], *args: Any, executor: Executor | None = None) -> object:
         """Suspends while a function runs in a thread, then answers with its result."""
         future = Future()
         running = self._loop.run_in_executor(executor, function, *args)
@@ -320,9 +352,11 @@ class Guest:
     def _charge(self, seconds: float) -> None:
         self.cpu_seconds += seconds
         if self.cpu_seconds > self.limits.cpu_seconds:
-            self.doom(LimitExceeded(
-                f"used up its {self.limits.cpu_seconds:.4g} s of processor time{self.last_loop()}"
-            ))
+            self.doom(
+                LimitExceeded(
+                    f"used up its {self.limits.cpu_seconds:.4g} s of processor time{self.last_loop()}"
+                )
+            )
 
     def last_loop(self) -> str:
         """Where a program that computes for ever, or was stopped by the sandbox, most likely was."""

@@ -93,9 +93,15 @@ class HostCalls:
         may_suspend = getattr(binding, "suspends", False)
         lifts = [lift(type, self._stage) for _, type in signature.params]
         names: dict[str, Any] = {
-            "stage": self._stage, "binding": binding, "lower": write, "SUSPENDED": SUSPENDED,
-            "failed": _failure(name, signature, self._stage), "memory": memory,
-            "later": self._continuation, "put_error": _put_error, "name": shown_name(name),
+            "stage": self._stage,
+            "binding": binding,
+            "lower": write,
+            "SUSPENDED": SUSPENDED,
+            "failed": _failure(name, signature, self._stage),
+            "memory": memory,
+            "later": self._continuation,
+            "put_error": _put_error,
+            "name": shown_name(name),
         }
         lines = _lines(lifts, names, write is not None, may_suspend)
         exec(compile("\n".join(lines), f"<host call {name}>", "exec"), names)
@@ -218,4 +224,3 @@ def _failure(name: str, signature: Signature, stage: Stage) -> Failed:
         return trap
 
     return failed
-

@@ -28,7 +28,6 @@ Contract = Mapping[str, Mapping[str, Signature]]
 """The functions of each of our interfaces, by name, as the runner guest (built from `wit/`) has them."""
 
 
-
 class Linkers:
     """Makes linkers. The contract is empty until the runner has been linked."""
 
@@ -58,9 +57,7 @@ class Linkers:
     def _link(self, loaded: component.Component, wanted: Mapping[str, Imported]) -> Linked:
         linker = component.Linker(self._engine)
         numbers = _resource_numbers(wanted)
-        calls = [
-            call for name, found in wanted.items() for call in self._offer(linker, name, found, numbers)
-        ]
+        calls = [call for name, found in wanted.items() for call in self._offer(linker, name, found, numbers)]
         index = loaded.get_export_index(RUN)
         if index is None:
             raise InternalError("an export that was there has no index")

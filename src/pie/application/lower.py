@@ -41,9 +41,17 @@ class Resource(NamedTuple):
 
 
 SCALARS = {
-    "bool": (abi.BOOL, "?"), "s8": (abi.S8, "b"), "u8": (abi.U8, "B"), "s16": (abi.S16, "h"),
-    "u16": (abi.U16, "H"), "s32": (abi.S32, "i"), "u32": (abi.U32, "I"), "s64": (abi.S64, "q"),
-    "u64": (abi.U64, "Q"), "f32": (abi.F32, "f"), "f64": (abi.F64, "d"),
+    "bool": (abi.BOOL, "?"),
+    "s8": (abi.S8, "b"),
+    "u8": (abi.U8, "B"),
+    "s16": (abi.S16, "h"),
+    "u16": (abi.U16, "H"),
+    "s32": (abi.S32, "i"),
+    "u32": (abi.U32, "I"),
+    "s64": (abi.S64, "q"),
+    "u64": (abi.U64, "Q"),
+    "f32": (abi.F32, "f"),
+    "f64": (abi.F64, "d"),
 }
 _POINTED = Struct("<B7xQ").pack_into
 """Tag and one pointer: options and resources."""

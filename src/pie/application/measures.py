@@ -37,10 +37,11 @@ def of_models(models: dict[str, ModelStatistics]) -> Iterator[Measure]:
     pages = [
         ((("model", name), ("state", state)), float(count))
         for name, found in models.items()
-        for state, count in
-        (
-            ("free", found.pages.free), ("held", found.pages.held),
-            ("swapped", found.pages.swapped), ("disk", found.pages.on_disk),
+        for state, count in (
+            ("free", found.pages.free),
+            ("held", found.pages.held),
+            ("swapped", found.pages.swapped),
+            ("disk", found.pages.on_disk),
         )
     ]
     yield Measure("kv_pages", "gauge", "Key-value pages", pages)

@@ -85,6 +85,7 @@ class Store:
 
     def delete(self, tenant: str, key: str) -> bool:
         """Whether it was there."""
+
         def remove(database: sqlite3.Connection) -> bool:
             size = _size(database, tenant, key)
             if size is not None:
@@ -96,6 +97,7 @@ class Store:
 
     def keys(self, tenant: str, prefix: str) -> list[str]:
         """In order. Raises `LimitExceeded` where there are too many for one answer."""
+
         def read(database: sqlite3.Connection) -> list[str]:
             keys: list[str] = []
             query = "SELECT key FROM entries WHERE tenant = ? AND key >= ? ORDER BY key"
@@ -170,7 +172,8 @@ class Store:
                 (folder / name).rename(folder / f"{name}.{suffix}")
         logging.getLogger(__name__).warning(
             "the programs' store was damaged (%s): moved aside as %s, and an empty one begun",
-            error, folder / f"{FILE}.{suffix}",
+            error,
+            folder / f"{FILE}.{suffix}",
         )
 
     def _close(self) -> None:

@@ -17,8 +17,13 @@ async def run_worker(arguments: Sequence[str | Path], seconds: float) -> None:
     """Runs `worker.py` in a process and waits. Raises `BadProgram` with what the worker said about a
     component, `InternalError` when it failed or took too long."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", WORKER, *map(str, arguments),
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        sys.executable,
+        "-m",
+        WORKER,
+        *map(str, arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     try:
         output, _ = await asyncio.wait_for(process.communicate(), seconds)

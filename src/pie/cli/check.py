@@ -24,8 +24,14 @@ app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
 
 GUEST_PYTHON = (3, 14)
 SHOWN_ASKS = {
-    "network": "network", "store": "the store", "spawn": "spawning programs", "topics": "topics",
-    "export": "exporting pages", "import": "importing pages", "adapters": "adapters", "images": "images",
+    "network": "network",
+    "store": "the store",
+    "spawn": "spawning programs",
+    "topics": "topics",
+    "export": "exporting pages",
+    "import": "importing pages",
+    "adapters": "adapters",
+    "images": "images",
 }
 
 
@@ -124,11 +130,15 @@ def main_problems(tree: ast.Module) -> list[Problem]:
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "main"
     ]
-    return [
-        Problem("main", mains[-1].lineno, f"`main` takes {star}{each.arg}, which no option can fill")
-        for star, each in (("*", mains[-1].args.vararg), ("**", mains[-1].args.kwarg))
-        if each is not None
-    ] if mains else []
+    return (
+        [
+            Problem("main", mains[-1].lineno, f"`main` takes {star}{each.arg}, which no option can fill")
+            for star, each in (("*", mains[-1].args.vararg), ("**", mains[-1].args.kwarg))
+            if each is not None
+        ]
+        if mains
+        else []
+    )
 
 
 def show(reports: Sequence[Report]) -> None:

@@ -112,8 +112,11 @@ def run(
     - `pie run chat --server http://127.0.0.1:8642` on a running server
     """
     limits = {
-        "memory_mib": memory_mib, "cpu_seconds": cpu_seconds, "wall_seconds": wall_seconds,
-        "page_limit": page_limit, "children": children,
+        "memory_mib": memory_mib,
+        "cpu_seconds": cpu_seconds,
+        "wall_seconds": wall_seconds,
+        "page_limit": page_limit,
+        "children": children,
     }
     order = Order(
         program,

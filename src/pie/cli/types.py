@@ -22,11 +22,22 @@ def type_problems(path: Path, cache: Path) -> list[Problem]:
     """What mypy says about one program, in order of lines. Functions without annotations are checked too."""
     done = subprocess.run(
         [
-            sys.executable, "-m", "mypy", "--config-file=", "--output=json", "--check-untyped-defs",
-            "--no-error-summary", *(f"--disable-error-code={code}" for code in OURS),
-            f"--cache-dir={cache}", "--", str(path),
+            sys.executable,
+            "-m",
+            "mypy",
+            "--config-file=",
+            "--output=json",
+            "--check-untyped-defs",
+            "--no-error-summary",
+            *(f"--disable-error-code={code}" for code in OURS),
+            f"--cache-dir={cache}",
+            "--",
+            str(path),
         ],
-        capture_output=True, text=True, timeout=SECONDS, check=False,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode > 1 or (done.returncode and not lines):

@@ -123,4 +123,3 @@ class AsyncClient:
             await self._requests.post("/v1/programs", program.wasm)
             self._uploaded.add(program.digest)
         return Component(program.digest)
-

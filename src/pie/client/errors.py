@@ -1,15 +1,15 @@
 """What can go wrong between a client and a server.
 
-    PieError
-    └── ClientError
-        ├── ServerNotRunning   nobody answers at the URL
-        ├── NotAuthorized      the server wants an API key, or another one
-        ├── VersionMismatch    the server speaks another protocol
-        ├── ConnectionLost     the server went away while programs ran
-        ├── RequestRefused     the server's own error, with its `status`, `type`, `code` and `param`
-        │   └── Overloaded       no room for it just now; `retry_after` says when to try again
-        ├── ProgramFailed      the program ended with an error; `reason` and `traceback` say which and where
-        └── CannotSend         this function or argument cannot travel to the server
+PieError
+└── ClientError
+    ├── ServerNotRunning   nobody answers at the URL
+    ├── NotAuthorized      the server wants an API key, or another one
+    ├── VersionMismatch    the server speaks another protocol
+    ├── ConnectionLost     the server went away while programs ran
+    ├── RequestRefused     the server's own error, with its `status`, `type`, `code` and `param`
+    │   └── Overloaded       no room for it just now; `retry_after` says when to try again
+    ├── ProgramFailed      the program ended with an error; `reason` and `traceback` say which and where
+    └── CannotSend         this function or argument cannot travel to the server
 """
 
 from pie.core.errors import PieError
@@ -40,9 +40,7 @@ class ConnectionLost(ClientError):
 class RequestRefused(ClientError):
     """`status` is None for what was refused within a session."""
 
-    def __init__(
-        self, body: ErrorBody, status: int | None = None, retry_after: float | None = None
-    ) -> None:
+    def __init__(self, body: ErrorBody, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(body.message)
         self.status = status
         self.type = body.type
@@ -56,9 +54,7 @@ class Overloaded(RequestRefused):
     """The server runs as many programs as it may, and as many wait. Its text says what can be done."""
 
 
-def refused(
-    body: ErrorBody, status: int | None = None, retry_after: float | None = None
-) -> RequestRefused:
+def refused(body: ErrorBody, status: int | None = None, retry_after: float | None = None) -> RequestRefused:
     kind = Overloaded if body.code == "overloaded" else RequestRefused
     return kind(body, status, retry_after)
 

@@ -162,4 +162,3 @@ class AsyncRunning(Generic[R]):
             self._started.exception()  # marks it as seen: the launcher may have been cancelled meanwhile
         self._broken = error
         self._news.set()
-

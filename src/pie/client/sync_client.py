@@ -56,9 +56,9 @@ class Running(Generic[R]):
 class Client:
     """Talks to one server. `AsyncClient` says what the methods do.
 
-        with Client() as client:
-            for message in client.launch("text-completion", "--prompt", "Once upon a time"):
-                print(message, end="")
+    with Client() as client:
+        for message in client.launch("text-completion", "--prompt", "Once upon a time"):
+            print(message, end="")
     """
 
     def __init__(self, url: str | None = None, api_key: str | None = None) -> None:

@@ -191,14 +191,10 @@ class AddressSpace:
         """It has asked for its pages to stay on the device until then."""
         self.suspended = False
         """Its pages are needed by others; its queues sleep until they are back."""
-        self.pages: NameTable[VirtualPage, PhysicalPage] = NameTable(
-            "page", "alloc_kvpage", names, pages
-        )
+        self.pages: NameTable[VirtualPage, PhysicalPage] = NameTable("page", "alloc_kvpage", names, pages)
         self.embs: NameTable[VirtualEmb, PhysicalEmb] = NameTable("emb", "alloc_emb", names)
         self.slots: NameTable[VirtualSlot, PhysicalSlot] = NameTable("slot", "alloc_slot", names)
-        self.matchers: NameTable[VirtualMatcher, PhysicalMatcher] = NameTable(
-            "matcher", "new_matcher", names
-        )
+        self.matchers: NameTable[VirtualMatcher, PhysicalMatcher] = NameTable("matcher", "new_matcher", names)
         self.tables: dict[Kind, NameTable[Any, Any]] = {
             "pages": self.pages,
             "embs": self.embs,

@@ -11,13 +11,15 @@ from types import MappingProxyType
 from pie.core.errors import LimitExceeded
 from pie.core.programs import Limits, Quota
 
-UNITS: Mapping[str, str] = MappingProxyType({
-    "tokens": "tokens",
-    "compute_ms": "ms of the device's time",
-    "page_seconds": "page-seconds",
-    "host_calls": "host calls",
-    "bytes_out": "bytes sent",
-})
+UNITS: Mapping[str, str] = MappingProxyType(
+    {
+        "tokens": "tokens",
+        "compute_ms": "ms of the device's time",
+        "page_seconds": "page-seconds",
+        "host_calls": "host calls",
+        "bytes_out": "bytes sent",
+    }
+)
 
 
 @dataclass(slots=True)

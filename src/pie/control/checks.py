@@ -24,14 +24,16 @@ from pie.core.commands import Command, Completion
 from pie.core.driver import DriverSpec
 from pie.core.errors import InvalidArgument
 
-CHECKS: Mapping[type, Check] = MappingProxyType({
-    **checks_pages.CHECKS,
-    **checks_exports.CHECKS,
-    **checks_forward.CHECKS,
-    **checks_slots.CHECKS,
-    **checks_stats.CHECKS,
-    **checks_matchers.CHECKS,
-})
+CHECKS: Mapping[type, Check] = MappingProxyType(
+    {
+        **checks_pages.CHECKS,
+        **checks_exports.CHECKS,
+        **checks_forward.CHECKS,
+        **checks_slots.CHECKS,
+        **checks_stats.CHECKS,
+        **checks_matchers.CHECKS,
+    }
+)
 
 
 class Checks:

@@ -127,8 +127,10 @@ def next_dist(
     return DistWork(found, top_k, tokens, completion, 2 + len(tokens), place)
 
 
-CHECKS: Mapping[type, Check] = MappingProxyType({
-    EmbedText: embed_text,
-    Forward: forward,
-    NextDist: next_dist,
-})
+CHECKS: Mapping[type, Check] = MappingProxyType(
+    {
+        EmbedText: embed_text,
+        Forward: forward,
+        NextDist: next_dist,
+    }
+)

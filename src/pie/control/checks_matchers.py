@@ -44,9 +44,7 @@ def fork_matchers(
 ) -> ForkMatchersWork | None:
     src, dst = command
     if len(src) != len(dst):
-        raise InvalidArgument(
-            f"fork_matcher: {len(src)} src, {len(dst)} dst: give one new matcher for each"
-        )
+        raise InvalidArgument(f"fork_matcher: {len(src)} src, {len(dst)} dst: give one new matcher for each")
     bounds.check_length("fork_matcher", src)
     _check_number(bounds, space, len(dst))
     sources = space.matchers.find(src)
@@ -96,12 +94,14 @@ def _check_number(bounds: Bounds, space: AddressSpace, more: int) -> None:
         )
 
 
-CHECKS: Mapping[type, Check] = MappingProxyType({
-    NewMatchers: new_matchers,
-    FreeMatchers: free_matchers,
-    ForkMatchers: fork_matchers,
-    AdvanceMatcher: advance_matcher,
-    RollbackMatcher: rollback_matcher,
-    ReadMatcher: read_matcher,
-    MaskOfMatcher: mask_of_matcher,
-})
+CHECKS: Mapping[type, Check] = MappingProxyType(
+    {
+        NewMatchers: new_matchers,
+        FreeMatchers: free_matchers,
+        ForkMatchers: fork_matchers,
+        AdvanceMatcher: advance_matcher,
+        RollbackMatcher: rollback_matcher,
+        ReadMatcher: read_matcher,
+        MaskOfMatcher: mask_of_matcher,
+    }
+)

@@ -97,13 +97,15 @@ def synchronize(
     return SyncWork(1, completion)
 
 
-CHECKS: Mapping[type, Check] = MappingProxyType({
-    AllocPages: alloc_pages,
-    AllocEmbs: alloc_embs,
-    FreePages: free_pages,
-    FreeEmbs: free_embs,
-    CopyPages: copy_pages,
-    ForkPages: fork_pages,
-    MaskPage: mask_page,
-    Synchronize: synchronize,
-})
+CHECKS: Mapping[type, Check] = MappingProxyType(
+    {
+        AllocPages: alloc_pages,
+        AllocEmbs: alloc_embs,
+        FreePages: free_pages,
+        FreeEmbs: free_embs,
+        CopyPages: copy_pages,
+        ForkPages: fork_pages,
+        MaskPage: mask_page,
+        Synchronize: synchronize,
+    }
+)

@@ -148,26 +148,24 @@ def decode_ahead(
     return run
 
 
-def score(
-    bounds: Bounds, space: AddressSpace, command: Score, completion: Completion | None
-) -> ScoreWork:
+def score(bounds: Bounds, space: AddressSpace, command: Score, completion: Completion | None) -> ScoreWork:
     embs, targets = command
     if len(embs) != len(targets):
         raise InvalidArgument(f"logprobs: {len(embs)} embs and {len(targets)} targets: give one for each")
     if len(embs) > bounds.settings.max_scored:
-        raise InvalidArgument(
-            f"logprobs: {len(embs)} targets: at most {bounds.settings.max_scored} at once"
-        )
+        raise InvalidArgument(f"logprobs: {len(embs)} targets: at most {bounds.settings.max_scored} at once")
     bounds.check_tokens("logprobs", targets)
     return ScoreWork(space.embs.find(embs), targets, completion, 2 * len(embs))
 
 
-CHECKS: Mapping[type, Check] = MappingProxyType({
-    AllocSlots: alloc_slots,
-    FreeSlots: free_slots,
-    EmbedSlots: embed_slots,
-    Sample: sample,
-    ReadSlots: read_slots,
-    DecodeAhead: decode_ahead,
-    Score: score,
-})
+CHECKS: Mapping[type, Check] = MappingProxyType(
+    {
+        AllocSlots: alloc_slots,
+        FreeSlots: free_slots,
+        EmbedSlots: embed_slots,
+        Sample: sample,
+        ReadSlots: read_slots,
+        DecodeAhead: decode_ahead,
+        Score: score,
+    }
+)

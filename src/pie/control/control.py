@@ -37,9 +37,7 @@ class Control:
         """Serves a model. The driver must be ready; its pages must be as large as the model info says."""
         if info.name in self._lanes:
             raise WrongState(f"model {info.name} is served already")
-        self._lanes[info.name] = Lane(
-            info, driver, tokenizer, self._settings, self._clock, self.runnable
-        )
+        self._lanes[info.name] = Lane(info, driver, tokenizer, self._settings, self._clock, self.runnable)
 
     def models(self) -> tuple[ModelInfo, ...]:
         return tuple(lane.info for lane in self._lanes.values())
@@ -63,8 +61,14 @@ class Control:
         if instance in self._sessions:
             raise WrongState(f"instance {instance} is open already")
         session = self.make_session(
-            instance, limits, self._settings, self._clock, self._lane, self._forget,
-            self.tenants.of(tenant), parent,
+            instance,
+            limits,
+            self._settings,
+            self._clock,
+            self._lane,
+            self._forget,
+            self.tenants.of(tenant),
+            parent,
         )
         self._sessions[instance] = session
         return session

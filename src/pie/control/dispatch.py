@@ -174,4 +174,3 @@ class Dispatcher:
     def _settle(self, ticket: Ticket) -> None:
         for entry in ticket.entries:
             entry.queue.account.settle(entry.commands, entry.size)
-

@@ -79,10 +79,12 @@ def nothing(result: PassResult) -> None:
     del result
 
 
-ERRANDS: Mapping[type[Bookkeeping], Errand] = MappingProxyType({
-    FreeWork: free,
-    ForkWork: fork,
-    ExportWork: export,
-    SyncWork: synchronize,
-    ReadSlotsWork: read_slots,
-})
+ERRANDS: Mapping[type[Bookkeeping], Errand] = MappingProxyType(
+    {
+        FreeWork: free,
+        ForkWork: fork,
+        ExportWork: export,
+        SyncWork: synchronize,
+        ReadSlotsWork: read_slots,
+    }
+)

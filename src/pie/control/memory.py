@@ -150,9 +150,7 @@ class Memory:
             dst.physical = src.physical
             space.pages.held.change(1, now)
 
-    def give(
-        self, pool: Pool[P], table: NameTable[V, P], leases: Sequence[Lease[V, P]], now: float
-    ) -> None:
+    def give(self, pool: Pool[P], table: NameTable[V, P], leases: Sequence[Lease[V, P]], now: float) -> None:
         """Places for leases without one. `lacks` was asked before."""
         for lease, place in zip(leases, pool.take_many(len(leases)), strict=True):
             lease.physical = place

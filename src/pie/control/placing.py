@@ -18,12 +18,14 @@ from pie.control import (
 )
 from pie.control.batch import Placer
 
-PLACERS: Mapping[type[Any], Placer] = MappingProxyType({
-    **placing_pages.PLACERS,
-    **placing_forward.PLACERS,
-    **placing_slots.PLACERS,
-    **placing_decode.PLACERS,
-    **placing_score.PLACERS,
-    **placing_matchers.PLACERS,
-    **placing_stats.PLACERS,
-})
+PLACERS: Mapping[type[Any], Placer] = MappingProxyType(
+    {
+        **placing_pages.PLACERS,
+        **placing_forward.PLACERS,
+        **placing_slots.PLACERS,
+        **placing_decode.PLACERS,
+        **placing_score.PLACERS,
+        **placing_matchers.PLACERS,
+        **placing_stats.PLACERS,
+    }
+)

@@ -117,6 +117,8 @@ def make_forward(run: DecodeWork, step: int, page_size: int) -> ForwardWork:
 
 
 PARTS: tuple[Callable[[DecodeWork, int, int], DriverWork | None], ...] = (
-    make_sample, make_embed, make_forward,
+    make_sample,
+    make_embed,
+    make_forward,
 )
 PLACERS: Mapping[type[Any], Placer] = MappingProxyType({DecodeWork: place_decode})

@@ -94,9 +94,11 @@ def read_mask(row: int, result: PassResult) -> bytes:
 
 
 READERS = MappingProxyType({MatcherQuestion.STATE: read_state, MatcherQuestion.MASK: read_mask})
-PLACERS: Mapping[type[Any], Placer] = MappingProxyType({
-    NewMatchersWork: place_new,
-    ForkMatchersWork: place_fork,
-    MoveMatcherWork: place_move,
-    AskMatcherWork: place_question,
-})
+PLACERS: Mapping[type[Any], Placer] = MappingProxyType(
+    {
+        NewMatchersWork: place_new,
+        ForkMatchersWork: place_fork,
+        MoveMatcherWork: place_move,
+        AskMatcherWork: place_question,
+    }
+)

@@ -89,7 +89,9 @@ def add_sample(
     entry.dists += 1
 
 
-PLACERS: Mapping[type[Any], Placer] = MappingProxyType({
-    EmbedSlotsWork: place_embed_slots,
-    SampleWork: place_sample,
-})
+PLACERS: Mapping[type[Any], Placer] = MappingProxyType(
+    {
+        EmbedSlotsWork: place_embed_slots,
+        SampleWork: place_sample,
+    }
+)

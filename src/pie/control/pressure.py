@@ -164,8 +164,7 @@ class Pressure:
         memory, now = self._memory, batch.now
         since = self._retrying.get(queue, now)
         helpful = any(
-            other.queues and other.pages.held.held and other is not queue.space
-            for other in memory.spaces
+            other.queues and other.pages.held.held and other is not queue.space for other in memory.spaces
         )
         if not (helpful and (memory.host.total or self.notices.pending(now))):
             raise self.too_little()

@@ -206,9 +206,7 @@ class RecordedSession(Session):
                 raise
             self._note(queue, command, completion, accepted=True)
 
-    def hint(
-        self, queue: QueueId, hint: Hint, pages: Sequence[VirtualPage], ttl_ms: int = 0
-    ) -> HintAnswer:
+    def hint(self, queue: QueueId, hint: Hint, pages: Sequence[VirtualPage], ttl_ms: int = 0) -> HintAnswer:
         with self.tape.stimulus(Kind.HINT, self.number, queue, hint, pages, ttl_ms):
             return super().hint(queue, hint, pages, ttl_ms)
 
@@ -252,9 +250,7 @@ class RecordedSession(Session):
         self._runs_made += isinstance(command, DecodeAhead) and completion is not None
         index = COMMANDS.index(type(command))
         about = without_text(command)
-        self.tape.note(
-            Kind.SUBMIT, self.number, queue, index, about, completion is not None, accepted
-        )
+        self.tape.note(Kind.SUBMIT, self.number, queue, index, about, completion is not None, accepted)
 
     def _note_allowance(self) -> None:
         """What is lent to children is taken off without a call."""

@@ -74,7 +74,13 @@ class ReplayDriver:
         self._lost("as recorded")
 
     def answer(
-        self, number: int, seconds: float, error: str, whole: bool, sampled: list[int], rows: list[int],
+        self,
+        number: int,
+        seconds: float,
+        error: str,
+        whole: bool,
+        sampled: list[int],
+        rows: list[int],
         texts: list[str],
     ) -> None:
         work = self._sent.pop(number, None)

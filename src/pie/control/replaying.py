@@ -179,9 +179,7 @@ class Replay:
     def _set_priority(self, session: int, queue: Any, priority: int) -> None:
         self._sessions[session].set_priority(queue, priority)
 
-    def _submit(
-        self, session: int, queue: Any, index: int, about: Any, asks: bool, accepted: bool
-    ) -> None:
+    def _submit(self, session: int, queue: Any, index: int, about: Any, asks: bool, accepted: bool) -> None:
         command = msgspec.convert(about, self._commands[index])
         silence = Silence() if asks else None
         if asks and isinstance(command, commands.DecodeAhead):
@@ -248,8 +246,15 @@ class Replay:
             self._difference = self._at("a timer rings that the replay has not set")
 
     def _done(
-        self, model: int, number: int, seconds: float, error: str, whole: bool, sampled: list[int],
-        rows: list[int], texts: list[str],
+        self,
+        model: int,
+        number: int,
+        seconds: float,
+        error: str,
+        whole: bool,
+        sampled: list[int],
+        rows: list[int],
+        texts: list[str],
     ) -> None:
         self._drivers[model].answer(number, seconds, error, whole, sampled, rows, texts)
 

@@ -132,9 +132,7 @@ class Session:
         """Names of the LoRA adapters that a model's driver has loaded."""
         return self._find_lane(model).adapters
 
-    def hint(
-        self, queue: QueueId, hint: Hint, pages: Sequence[VirtualPage], ttl_ms: int = 0
-    ) -> HintAnswer:
+    def hint(self, queue: QueueId, hint: Hint, pages: Sequence[VirtualPage], ttl_ms: int = 0) -> HintAnswer:
         """What becomes of a wish about where pages lie. Raises `UnknownId` and what poisoned the queue."""
         found, lane = self._find(queue)
         if found.error is not None or lane.down:
@@ -230,9 +228,7 @@ class Session:
     def _space(self, lane: Lane) -> AddressSpace:
         space = self._spaces.get(lane)
         if space is None:
-            space = self._spaces[lane] = AddressSpace(
-                self._settings.max_names, self._tenant, self.pages
-            )
+            space = self._spaces[lane] = AddressSpace(self._settings.max_names, self._tenant, self.pages)
             space.pages.held.change(0, self._clock.now())
             lane.memory.add(space)
         return space

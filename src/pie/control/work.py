@@ -189,8 +189,17 @@ class StatsWork:
 
 
 DriverWork = (
-    CopyWork | MaskWork | EmbedWork | ForwardWork | DistWork | EmbedSlotsWork | SampleWork | DecodeWork
-    | ScoreWork | StatsWork | MatcherWork
+    CopyWork
+    | MaskWork
+    | EmbedWork
+    | ForwardWork
+    | DistWork
+    | EmbedSlotsWork
+    | SampleWork
+    | DecodeWork
+    | ScoreWork
+    | StatsWork
+    | MatcherWork
 )
 Work = DriverWork | Bookkeeping
 Asking = SyncWork | DistWork | ReadSlotsWork | ScoreWork | DecodeWork | StatsWork | AskMatcherWork

@@ -240,13 +240,34 @@ class Synchronize(NamedTuple):
 
 
 Command = (
-    AllocPages | FreePages | AllocEmbs | FreeEmbs | CopyPages | ForkPages | MaskPage
-    | ExportPages | ImportPages
-    | EmbedText | Forward | NextDist | Synchronize
-    | AllocSlots | FreeSlots | Sample | EmbedSlots | ReadSlots | DecodeAhead
-    | NewMatchers | FreeMatchers | ForkMatchers | AdvanceMatcher | RollbackMatcher
-    | ReadMatcher | MaskOfMatcher
-    | Score | AttentionStats
+    AllocPages
+    | FreePages
+    | AllocEmbs
+    | FreeEmbs
+    | CopyPages
+    | ForkPages
+    | MaskPage
+    | ExportPages
+    | ImportPages
+    | EmbedText
+    | Forward
+    | NextDist
+    | Synchronize
+    | AllocSlots
+    | FreeSlots
+    | Sample
+    | EmbedSlots
+    | ReadSlots
+    | DecodeAhead
+    | NewMatchers
+    | FreeMatchers
+    | ForkMatchers
+    | AdvanceMatcher
+    | RollbackMatcher
+    | ReadMatcher
+    | MaskOfMatcher
+    | Score
+    | AttentionStats
 )
 
 

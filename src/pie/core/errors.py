@@ -1,26 +1,26 @@
 """Every error that Pie raises on purpose.
 
-    PieError
-    ├── GuestError            the program must change
-    │   ├── InvalidArgument     a value no call could accept
-    │   ├── UnknownId           never allocated, freed, or another inferlet's
-    │   ├── QueueFailed         an earlier command of the queue failed
-    │   └── LimitExceeded       memory, CPU, wall time, calls in flight, sizes
-    ├── CallerError           the launch or request must change
-    │   ├── BadProgram          does not parse, does not validate, asks for what we do not offer
-    │   ├── NotFound            no such instance, program or model
-    │   └── WrongState          finished, already running, ...
-    ├── OperatorError         the set-up must change
-    │   ├── OutOfResources      pages or embeddings are used up
-    │   │   └── Overloaded        no place for one more launch; `retry_after` says when to come back
-    │   ├── Unavailable         loading, draining, the driver died, no network
-    │   ├── NotPermitted        the settings or the launch do not allow it
-    │   └── BadModel            a model's files are damaged, or of a kind that is not supported
-    ├── Unreachable           a server outside did not answer, or not as it should
-    ├── ChildFailed           a program that this one spawned failed
-    ├── Cancelled             somebody asked for it
-    ├── Timeout               a deadline passed
-    └── InternalError         a bug of ours
+PieError
+├── GuestError            the program must change
+│   ├── InvalidArgument     a value no call could accept
+│   ├── UnknownId           never allocated, freed, or another inferlet's
+│   ├── QueueFailed         an earlier command of the queue failed
+│   └── LimitExceeded       memory, CPU, wall time, calls in flight, sizes
+├── CallerError           the launch or request must change
+│   ├── BadProgram          does not parse, does not validate, asks for what we do not offer
+│   ├── NotFound            no such instance, program or model
+│   └── WrongState          finished, already running, ...
+├── OperatorError         the set-up must change
+│   ├── OutOfResources      pages or embeddings are used up
+│   │   └── Overloaded        no place for one more launch; `retry_after` says when to come back
+│   ├── Unavailable         loading, draining, the driver died, no network
+│   ├── NotPermitted        the settings or the launch do not allow it
+│   └── BadModel            a model's files are damaged, or of a kind that is not supported
+├── Unreachable           a server outside did not answer, or not as it should
+├── ChildFailed           a program that this one spawned failed
+├── Cancelled             somebody asked for it
+├── Timeout               a deadline passed
+└── InternalError         a bug of ours
 """
 
 

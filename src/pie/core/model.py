@@ -17,6 +17,14 @@ class ModelInfo:
     stop_tokens: tuple[int, ...] = ()
     bos_token: int | None = None
     traits: tuple[str, ...] = (
-        "core-runtime", "allocate", "forward", "input-text", "tokenize", "output-text", "sample", "constrain",
-        "score", "introspect",
+        "core-runtime",
+        "allocate",
+        "forward",
+        "input-text",
+        "tokenize",
+        "output-text",
+        "sample",
+        "constrain",
+        "score",
+        "introspect",
     )

@@ -12,7 +12,6 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from pie.inference.columns import Bools
-from pie.inference.devices import sent
 from pie.inference.storage import PageStorage
 from pie.inference.visibility import Block
 
@@ -71,7 +70,7 @@ class BlockAttention:
             target[part.blind] = 0.0
 
     def _plan(self, block: Block) -> BlockPlan:
-        return BlockPlan(self._pages.row_tensor(block.slots), list(self._parts(block)))
+        return BlockPlan(self._pages.row_index(block.slots), list(self._parts(block)))
 
     def _parts(self, block: Block) -> Iterator[Part]:
         device = self._pages.device
@@ -85,6 +84,6 @@ class BlockAttention:
                 first,
                 first + len(mask),
                 width,
-                sent(shown, device),
-                sent(np.flatnonzero(blind), device) if blind.any() else None,
+                device.sent(shown),
+                device.sent(np.flatnonzero(blind)) if blind.any() else None,
             )

@@ -11,7 +11,6 @@ import torch
 from torch.nn.functional import embedding_bag
 
 from pie.inference.columns import Bools, Ints
-from pie.inference.devices import sent
 from pie.inference.sparse import csr, silence_notice
 from pie.inference.storage import PageStorage
 from pie.inference.visibility import Rows
@@ -88,14 +87,14 @@ class RowAttention:
     def _bucket(self, rows: Rows, members: Ints) -> Bucket:
         slots, padding = padded(rows, members, self._pages.zero_slot)
         length, device = slots.shape[1], self._pages.device
-        columns = sent(self._spread(self._pages.rows(slots)), device)
-        edges = torch.arange(0, columns.numel() + 1, length, dtype=torch.int32, device=device)
+        columns = device.sent(self._spread(self._pages.rows(slots)))
+        edges = device.sent(np.arange(0, columns.numel() + 1, length, dtype=np.int32))
         bias = np.repeat(np.where(padding, np.float32(HIDDEN), np.float32(0.0)), self._heads, axis=0)
         size = (len(members) * self._heads, self._columns)
         return Bucket(
-            inputs=sent(rows.inputs[members], device).long(),
-            bias=csr(edges, columns, sent(bias.ravel(), device), size),
-            scores=csr(edges, columns, torch.empty(columns.numel(), device=device), size),
+            inputs=device.sent(rows.inputs[members]).long(),
+            bias=csr(edges, columns, device.sent(bias.ravel()), size),
+            scores=csr(edges, columns, torch.empty_like(columns, dtype=torch.float32), size),
             columns=columns,
             offsets=edges[:-1],
             length=length,

@@ -1,4 +1,4 @@
-"""Which device a driver computes on, and the two ways of numbers: there, and back.
+"""Devices on which torch computes, and the way back of numbers.
 
 `python -m pie.inference.devices NAME` says what a device is, or why it cannot be used (exit code 1); for
 `pie doctor`, which does not load torch itself.
@@ -16,9 +16,16 @@ import torch
 from numpy.typing import NDArray
 
 from pie.core.errors import OutOfResources, Unavailable
+from pie.inference.device import Device
 
 CPU = torch.device("cpu")
 FORM = re.compile(r"cpu|cuda(:\d+)?")
+TORCH: Mapping[type[np.generic], torch.dtype] = {
+    np.float32: torch.float32,
+    np.int32: torch.int32,
+    np.uint8: torch.uint8,
+    np.complex64: torch.complex64,
+}
 NUMPY: Mapping[torch.dtype, type[np.generic]] = {
     torch.float32: np.float32,
     torch.float64: np.float64,
@@ -27,18 +34,61 @@ NUMPY: Mapping[torch.dtype, type[np.generic]] = {
 }
 
 
-def open_device(name: str) -> torch.device:
+class TorchDevice:
+    """A `Device` on which torch computes, the processor included."""
+
+    def __init__(self, place: torch.device, threads: int = 1) -> None:
+        """`threads`: of the processor."""
+        torch.set_num_threads(threads)
+        self.place = place
+
+    def zeros(self, *shape: int, dtype: type[np.generic] = np.float32) -> torch.Tensor:
+        if self.place.type == "cpu":  # the system's zeros take memory only once they are touched
+            return torch.from_numpy(np.zeros(shape, dtype))
+        return torch.zeros(shape, dtype=TORCH[dtype], device=self.place)
+
+    def sent(self, array: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.place)
+
+    def fetched(self, *arrays: torch.Tensor) -> list[NDArray[Any]]:
+        return fetched(*arrays)
+
+    def clone(self, array: torch.Tensor) -> torch.Tensor:
+        return array.clone()
+
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Raises `OutOfResources` where memory runs out within."""
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            raise OutOfResources(
+                f"no room on {self.place} for the model, its pages and embeddings: "
+                "take fewer --pages (or PIE_EMBS)"
+            ) from error
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        try:
+            with torch.inference_mode():
+                yield
+                finish(self.place)
+        except torch.AcceleratorError as error:
+            raise SystemExit(f"the device {self.place} has failed: {error}") from error
+
+
+def open_device(name: str, threads: int = 1) -> TorchDevice:
     """`cpu`, `cuda` (the first one) or `cuda:N`. Raises `Unavailable`, saying what to do."""
     if not FORM.fullmatch(name):
         raise Unavailable(f"device {name!r} is not offered; use cpu, cuda or cuda:N")
     if name == "cpu":
-        return CPU
+        return TorchDevice(CPU, threads)
     index = int(name.partition(":")[2] or 0)
     problem = cuda_problem(index)
     if problem:
         raise Unavailable(f"device {name!r} cannot be used: {problem}")
     torch.cuda.set_device(index)  # Triton and graphs work on the current one
-    return torch.device("cuda", index)
+    return TorchDevice(torch.device("cuda", index), threads)
 
 
 def cuda_problem(index: int) -> str:
@@ -62,22 +112,6 @@ def describe(device: torch.device) -> str:
     return f"{device}: {facts.name}, {facts.total_memory / 2**30:.0f} GiB"
 
 
-@contextmanager
-def room_on(device: torch.device) -> Iterator[None]:
-    """Raises `OutOfResources` where memory runs out within."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfResources(
-            f"no room on {device} for the model, its pages and embeddings: take fewer --pages (or PIE_EMBS)"
-        ) from error
-
-
-def sent(array: NDArray[np.generic], device: torch.device) -> torch.Tensor:
-    """The array on the device; on the processor it shares its memory."""
-    return torch.from_numpy(array).to(device)
-
-
 def fetched(*tensors: torch.Tensor) -> list[NDArray[Any]]:
     """The tensors as arrays, in one copy for all of them; on the processor they share their memory."""
     if all(tensor.is_cpu for tensor in tensors):
@@ -89,6 +123,11 @@ def fetched(*tensors: torch.Tensor) -> list[NDArray[Any]]:
         arrays.append(np.ndarray(tuple(tensor.shape), NUMPY[tensor.dtype], data.data, start).copy())
         start += math.prod(tensor.shape) * arrays[-1].itemsize
     return arrays
+
+
+def tensor_on(device: Device, array: NDArray[Any]) -> torch.Tensor:
+    """Also where the device itself computes in numpy."""
+    return torch.as_tensor(device.sent(array))
 
 
 def finish(device: torch.device) -> None:
@@ -105,7 +144,7 @@ def copied(data: torch.Tensor) -> NDArray[np.uint8]:
 
 def main() -> int:
     try:
-        print(describe(open_device(sys.argv[1])))
+        print(describe(open_device(sys.argv[1]).place))
     except Unavailable as error:
         print(error)
         return 1

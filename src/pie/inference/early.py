@@ -1,5 +1,5 @@
-"""A driver process that begins before anybody knows what it will have to do: most of its start is loading
-torch, and meanwhile the host can load its own modules on another core. Light, so that it comes first.
+"""A driver process that begins before anybody knows what it will have to do: it loads what every driver
+needs, and meanwhile the host can load its own modules on another core. Light, so that it comes first.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 EARLY = "--early"
-TORCH = "pie.inference.executor:open_executor"
+EXECUTOR = "pie.inference.executor:open_executor"
 """What makes the heart of a driver process."""
 
 

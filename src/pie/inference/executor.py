@@ -1,11 +1,9 @@
-"""The heart of the driver: executes passes on a Llama in torch."""
+"""The heart of the driver: executes passes on a model."""
 
 import logging
 import time
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from pie.core.driver import DriverSpec
 from pie.core.passes import Pass, PassResult, RowFault, fault_columns
@@ -13,7 +11,7 @@ from pie.core.progress import NoProgress, Progress
 from pie.inference.checks import Contents, find_fault
 from pie.inference.checks_matchers import matcher_faults
 from pie.inference.columns import Columns, columns_of
-from pie.inference.devices import finish, open_device, room_on
+from pie.inference.device import Device
 from pie.inference.disk_storage import DiskStorage
 from pie.inference.engine import Engine, Opener
 from pie.inference.handlers.copy import copy_tokens
@@ -27,11 +25,12 @@ from pie.inference.handlers.sample import Samples
 from pie.inference.handlers.score import score_tokens
 from pie.inference.handlers.swap import swap_pages
 from pie.inference.host_storage import HostStorage
-from pie.inference.lora import Lora
 from pie.inference.matchers import MatcherTable
+from pie.inference.model import Adapters
 from pie.inference.rotary import Rotary
 from pie.inference.settings import InferenceSettings
 from pie.inference.storage import EmbStorage, SlotStorage
+from pie.inference.torch_parts import torch_part
 from pie.inference.wire import WorkerOptions
 from pie.models import ModelConfig, StoredModel, load_tokenizer, open_adapter, open_model, read_config
 from pie.models.grammar import GrammarVocabulary
@@ -39,7 +38,7 @@ from pie.models.grammar import GrammarVocabulary
 log = logging.getLogger(__name__)
 
 
-class TorchExecutor:
+class ModelExecutor:
     """One model, one device. `prepared`: folder of the prepared weights (default: beside the model's folder,
     `PIE_HOME/prepared`). Raises `Unavailable`, `OutOfResources` or `BadModel` when it cannot start."""
 
@@ -50,19 +49,16 @@ class TorchExecutor:
         prepared: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
-        self._device = device = open_device(settings.device)
-        torch.set_num_threads(settings.threads)
         config = read_config(model)
         cache = prepared or model.folder.parent.parent / "prepared"
         self._slots = SlotStorage(settings.slots)
-        opener = Opener(model, config, settings, cache, progress or NoProgress(), device)
-        with room_on(device):
-            self._embs = EmbStorage(settings.embs, config.hidden_size, device)
-            self.engine = engine = opener.open()
+        self.engine = engine = Opener(model, config, settings, cache, progress or NoProgress()).open()
+        with engine.device.room():
+            self._embs = EmbStorage(settings.embs, config.hidden_size, engine.device)
         self._model, self._pages = engine.model, engine.pages
         self.disk = open_disk(settings)
         self._host = HostStorage(settings.host_pages, self.disk)
-        lora, rotary = open_lora(config, settings, device), Rotary(config, device)
+        lora, rotary = open_lora(config, settings, engine.device), Rotary(config)
         self._forward = Forward(
             self._model, rotary, engine.attention, self._pages, self._embs, lora, engine.look
         )
@@ -75,23 +71,19 @@ class TorchExecutor:
         return self._spec
 
     def execute(self, work: Pass) -> PassResult:
-        """Never raises for a fault of the pass, the model or the device: `error` says it. But a GPU that has
-        failed ends the process: nothing can be computed in it any more, and a new one is started."""
+        """Never raises for a fault of the pass or the model: `error` says it."""
         started = time.perf_counter()
         try:
             columns = columns_of(work)
             refuse_fault(find_fault(columns, self._spec, Contents(self._embs.written, self._slots.written)))
             refuse_fault(next(matcher_faults(work, self._spec), ""))
-            with torch.inference_mode():
+            with self.engine.device.working():
                 faults = self._matchers.run(work)
                 found = self._run(columns, faults)
-                finish(self._device)
             found |= self._matchers.answer(work, faults)
             return PassResult(work.number, time.perf_counter() - started, **found, **fault_columns(faults))
         except (BadPass, NotFinite) as error:
             return failed(work, started, str(error))
-        except torch.AcceleratorError as error:
-            raise SystemExit(f"the device {self._device} has failed: {error}") from error
         except (RuntimeError, MemoryError, ArithmeticError, LookupError, ValueError, TypeError) as error:
             log.exception("pass %d failed", work.number)
             return failed(work, started, f"the driver failed: {type(error).__name__}: {error}")
@@ -150,10 +142,14 @@ def open_disk(settings: InferenceSettings) -> DiskStorage | None:
     return DiskStorage(folder) if settings.disk_pages else None
 
 
-def open_lora(config: ModelConfig, settings: InferenceSettings, device: torch.device) -> Lora:
-    """Raises `BadModel` for an adapter that cannot be read or is not for this model."""
+def open_lora(config: ModelConfig, settings: InferenceSettings, device: Device) -> Adapters | None:
+    """None where there are none. Raises `BadModel` for an adapter that cannot be read or is not for this
+    model."""
+    if not settings.adapters:
+        return None
     adapters = [open_adapter(name, Path(folder), config) for name, folder in settings.adapters]
-    return Lora(adapters, config, device)
+    lora: Adapters = torch_part("lora").Lora(adapters, config, device)
+    return lora
 
 
 def open_matchers(model: StoredModel, config: ModelConfig) -> MatcherTable:
@@ -168,7 +164,7 @@ def open_matchers(model: StoredModel, config: ModelConfig) -> MatcherTable:
     return MatcherTable(vocabulary, config.vocabulary_size)
 
 
-def open_executor(options: WorkerOptions, progress: Progress) -> TorchExecutor:
+def open_executor(options: WorkerOptions, progress: Progress) -> ModelExecutor:
     """What the driver process runs."""
     model = open_model(Path(options.model_folder))
-    return TorchExecutor(model, options.settings, Path(options.home) / "prepared", progress)
+    return ModelExecutor(model, options.settings, Path(options.home) / "prepared", progress)

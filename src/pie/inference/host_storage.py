@@ -1,13 +1,15 @@
 """Where pages of suspended programs wait: host memory and, behind it, disk; a place a page."""
 
+from typing import Any
+
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from pie.inference.columns import Bools, Ints
 from pie.inference.disk_storage import DiskStorage
 from pie.inference.storage import PageStorage
 
-Kept = tuple[torch.Tensor, Ints, Bools]
+Kept = tuple[NDArray[Any], Ints, Bools]
 
 
 class HostStorage:
@@ -22,7 +24,7 @@ class HostStorage:
     def take(self, place: int, pages: PageStorage, page: int) -> None:
         """What `page` holds now is kept at `place`."""
         slots = slice(page * pages.page_size, (page + 1) * pages.page_size)
-        kept = pages.cells[page].to("cpu", copy=True)
+        kept = pages.take(page)
         found = kept, pages.positions[slots].copy(), pages.visible[slots].copy()
         if self._disk is None or place < self._host_pages:
             self._kept[place] = found
@@ -38,7 +40,7 @@ class HostStorage:
         else:
             data = self._disk.take(place - self._host_pages, packed_size(pages))
             cells, positions, visible = unpacked(data, pages)
-        pages.cells[page] = cells
+        pages.put(page, cells)
         pages.positions[slots] = positions
         pages.visible[slots] = visible
 
@@ -48,15 +50,15 @@ def packed_size(pages: PageStorage) -> int:
     return pages.page_bytes + pages.page_size * (pages.positions.itemsize + pages.visible.itemsize)
 
 
-def packed(cells: torch.Tensor, positions: Ints, visible: Bools) -> bytes:
-    return b"".join((cells.view(torch.uint8).numpy().data, positions.data, visible.data))
+def packed(cells: NDArray[Any], positions: Ints, visible: Bools) -> bytes:
+    return b"".join((cells.data, positions.data, visible.data))
 
 
 def unpacked(data: bytes, pages: PageStorage) -> Kept:
     """What `packed` was given."""
     size, first = pages.page_size, pages.page_bytes
-    raw = np.frombuffer(data, np.uint8, first).copy()
-    cells = torch.from_numpy(raw).view(pages.cells.dtype).view(pages.cells.shape[1:])
+    kind = np.float32 if pages.precision == "fp32" else np.int8
+    cells = np.frombuffer(data, kind, first // kind().itemsize).reshape(pages.cells.shape[1:]).copy()
     positions = np.frombuffer(data, np.int32, size, first)
     visible = np.frombuffer(data, np.bool_, size, first + positions.nbytes)
     return cells, positions, visible

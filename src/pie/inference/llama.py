@@ -7,8 +7,6 @@ Each product is a `Product`, whatever form its weights have; beside each of them
 what it has to. `compiled.py` has the same model with all layers in one call.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,55 +16,17 @@ from torch.nn.functional import gelu, silu
 
 from pie.inference.attention import Attention
 from pie.inference.devices import fetched
+from pie.inference.logits import allow_only, measure, top_tokens
 from pie.inference.lora import BatchLora
-from pie.inference.measures import Measures, measure, top_tokens
+from pie.inference.measures import Measures
 from pie.inference.products import Product
-from pie.inference.restrict import allow_only
+from pie.inference.weights import LayerWeights, LlamaWeights
 from pie.models import ModelConfig
 
 
-@dataclass(frozen=True, slots=True)
-class LayerWeights:
-    """`qkv`, `gate_up`: fused by rows, queries and keys in rotary pairs. Norms are [hidden, 1].
-
-    What only some families have: a bias of `qkv` ([rows, 1]), norms of single heads (`q_norm`, with what its
-    scores are scaled by beyond attention's own scale, and `k_norm`: [head_dim, 1]), and norms of what
-    attention and MLP add.
-    """
-
-    attention_norm: torch.Tensor
-    qkv: Product
-    out: Product
-    mlp_norm: torch.Tensor
-    gate_up: Product
-    down: Product
-    qkv_bias: torch.Tensor | None = None
-    q_norm: torch.Tensor | None = None
-    k_norm: torch.Tensor | None = None
-    attention_post_norm: torch.Tensor | None = None
-    mlp_post_norm: torch.Tensor | None = None
-
-
-def family_vectors(config: ModelConfig, tensors: Mapping[str, torch.Tensor], layer: int) -> dict[str, Any]:
-    """The fields of `LayerWeights` that not every family has."""
-    names = ("qkv_bias", "q_norm", "k_norm", "attention_post_norm", "mlp_post_norm")
-    found = {name: tensors.get(f"{layer}.{name}") for name in names}
-    if config.query_scale is not None and found["q_norm"] is not None:
-        found["q_norm"] = found["q_norm"] * (config.query_scale * config.head_dim**0.5)
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class LlamaWeights:
-    embedding: torch.Tensor
-    """[vocabulary, hidden]"""
-    layers: list[LayerWeights]
-    norm: torch.Tensor
-    head: Product
-    """hidden to vocabulary"""
-
-
 class Llama:
+    """A `Model` in torch."""
+
     def __init__(self, config: ModelConfig, weights: LlamaWeights) -> None:
         self.config = config
         self.weights = weights
@@ -78,8 +38,7 @@ class Llama:
         self._own_turns = config.window_rope_theta is not None
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
-        """[tokens, hidden]"""
-        vectors = self.weights.embedding.index_select(0, tokens)
+        vectors: torch.Tensor = self.weights.embedding.index_select(0, tokens)
         scale = self.config.embedding_scale
         return vectors if scale == 1.0 else vectors.mul_(scale)
 
@@ -90,7 +49,6 @@ class Llama:
         attention: Attention,
         lora: BatchLora | None = None,
     ) -> torch.Tensor:
-        """[inputs, hidden] through all layers, before the last norm. `turns` come from `Rotary`."""
         hidden = inputs.t().contiguous()
         for index, layer in enumerate(self.weights.layers):
             self._attend(hidden, index, layer, turns, attention, lora)
@@ -98,25 +56,21 @@ class Llama:
         return hidden.t()
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """[rows, hidden] before the last norm to [vocabulary, rows], good until the next call."""
-        return self.weights.head(self._norm(hidden.t().contiguous(), self.weights.norm))
+        found: torch.Tensor = self.weights.head(self._norm(hidden.t().contiguous(), self.weights.norm))
+        return found
 
     def measure(self, logits: torch.Tensor) -> Measures:
-        """Of what `logits` gave, perhaps changed since."""
         return measure(logits)
 
     def best(self, hidden: torch.Tensor) -> tuple[NDArray[np.integer[Any]], NDArray[np.floating[Any]]]:
-        """The best token of each row's `logits`, and a number that is finite where these are."""
         measured = self.measure(self.logits(hidden))
         tokens, entropies = fetched(measured.tokens, measured.entropies)
         return tokens, entropies
 
     def allow_only(self, logits: torch.Tensor, columns: NDArray[np.int64], bits: NDArray[np.uint8]) -> None:
-        """Leaves the tokens of the mask's rows in those columns of what `logits` gave, in place."""
         allow_only(logits, columns, bits)
 
     def top_tokens(self, logits: torch.Tensor, count: int) -> torch.Tensor:
-        """The `count` best tokens of each column of what `logits` gave, descending: [rows, count]."""
         return top_tokens(logits, count)
 
     def _attend(

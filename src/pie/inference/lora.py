@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from pie.inference.columns import Columns
-from pie.inference.devices import CPU, sent
-from pie.inference.layout import in_pairs
+from pie.inference.device import Device
+from pie.inference.devices import tensor_on
+from pie.inference.layout import Floats, in_pairs
 from pie.models import Adapter, LoraModule, ModelConfig
 from pie.models.adapters import linear_shapes
 
@@ -73,11 +74,11 @@ class BatchLora:
 class Lora:
     """All adapters of a driver, in the order of `DriverSpec.adapters`."""
 
-    def __init__(self, adapters: Sequence[Adapter], config: ModelConfig, device: torch.device = CPU) -> None:
+    def __init__(self, adapters: Sequence[Adapter], config: ModelConfig, device: Device) -> None:
         """Reads the adapters' numbers. Raises `BadModel`."""
         self._device = device
         self.names = tuple(adapter.name for adapter in adapters)
-        self._changes = [on_device(read_changes(adapter, config), device) for adapter in adapters]
+        self._changes = [read_changes(adapter, config, device) for adapter in adapters]
 
     def batch(self, work: Columns) -> BatchLora | None:
         """Who goes through which adapter; None for a pass without any."""
@@ -96,24 +97,23 @@ class Lora:
     def _tokens(self, work: Columns, segments: Sequence[int]) -> torch.Tensor:
         starts = work.input_starts
         found = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in segments])
-        return sent(found, self._device).long()
+        return tensor_on(self._device, found)
 
 
-def on_device(changes: Changes, device: torch.device) -> Changes:
-    return {place: Change(change.a.to(device), change.b.to(device)) for place, change in changes.items()}
-
-
-def read_changes(adapter: Adapter, config: ModelConfig) -> Changes:
+def read_changes(adapter: Adapter, config: ModelConfig, device: Device) -> Changes:
     changes: dict[tuple[int, str], Change] = {}
     for layer in range(config.layers):
         for product, modules in PRODUCTS.items():
-            change = read_change(adapter, config, f"model.layers.{layer}.", modules)
-            if change is not None:
-                changes[layer, product] = change
+            found = read_change(adapter, config, f"model.layers.{layer}.", modules)
+            if found is not None:
+                changes[layer, product] = Change(*(tensor_on(device, matrix) for matrix in found))
     return changes
 
 
-def read_change(adapter: Adapter, config: ModelConfig, prefix: str, modules: Sequence[str]) -> Change | None:
+def read_change(
+    adapter: Adapter, config: ModelConfig, prefix: str, modules: Sequence[str]
+) -> tuple[Floats, Floats] | None:
+    """`a` and `b` of a `Change`."""
     shapes = linear_shapes(config)
     heights = [shapes[prefix + module][0] for module in modules]
     firsts = dict(zip(modules, np.cumsum([0, *heights]).tolist(), strict=False))
@@ -121,13 +121,14 @@ def read_change(adapter: Adapter, config: ModelConfig, prefix: str, modules: Seq
     found = {module: lora for module, lora in named.items() if lora is not None}
     if not found:
         return None
-    b = torch.zeros(sum(lora.rank for lora in found.values()), sum(heights))
+    b = np.zeros((sum(lora.rank for lora in found.values()), sum(heights)), np.float32)
     start = 0
     for module, lora in found.items():
         block = read_b(lora, paired_heads(config, module))
         b[start : start + lora.rank, firsts[module] : firsts[module] + block.shape[1]] = block
         start += lora.rank
-    return Change(torch.cat([torch.from_numpy(lora.a.read()) for lora in found.values()]).t().contiguous(), b)
+    a = np.concatenate([lora.a.read() for lora in found.values()]).T
+    return np.ascontiguousarray(a), b
 
 
 def paired_heads(config: ModelConfig, module: str) -> int:
@@ -135,8 +136,8 @@ def paired_heads(config: ModelConfig, module: str) -> int:
     return {"self_attn.q_proj": config.heads, "self_attn.k_proj": config.kv_heads}.get(module, 0)
 
 
-def read_b(lora: LoraModule, heads: int) -> torch.Tensor:
+def read_b(lora: LoraModule, heads: int) -> Floats:
     """[rank, out]"""
     b = lora.b.read()
     rows = in_pairs(b, heads) if heads else b
-    return torch.from_numpy(np.ascontiguousarray(rows.T * np.float32(lora.scale)))
+    return np.ascontiguousarray(rows.T * np.float32(lora.scale))

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from pie.core.errors import OutOfResources
 from pie.core.progress import Progress
@@ -28,7 +29,8 @@ DATA = "weights.bin"
 INDEX = "index.json"
 log = logging.getLogger(__name__)
 
-Tensors = Mapping[str, torch.Tensor]
+Flat = NDArray[np.uint8]
+Tensors = Mapping[str, NDArray[Any]]
 """Views of a prepared file, by the names that its form gave."""
 
 
@@ -59,7 +61,7 @@ class PreparedWeights:
             flat = map_file(place / DATA, layout.size)
         return split(flat, layout)
 
-    def _open(self, place: Path, model: StoredModel, layout: Layout) -> torch.Tensor | None:
+    def _open(self, place: Path, model: StoredModel, layout: Layout) -> Flat | None:
         if not place.exists():
             return None
         try:
@@ -133,7 +135,7 @@ def write_weights(
         os.fsync(file.fileno())
 
 
-def open_checked(place: Path, digest: str, size: int) -> torch.Tensor:
+def open_checked(place: Path, digest: str, size: int) -> Flat:
     """Raises `ValueError` or `OSError` when something is wrong with the folder."""
     index = msgspec.json.decode((place / INDEX).read_bytes(), type=Index)
     if (index.version, index.digest, index.size) != (VERSION, digest, size):
@@ -145,9 +147,9 @@ def open_checked(place: Path, digest: str, size: int) -> torch.Tensor:
     return map_file(place / DATA, size)
 
 
-def map_file(path: Path, size: int) -> torch.Tensor:
+def map_file(path: Path, size: int) -> Flat:
     """Bytes that all processes share until somebody writes to them (nobody does)."""
-    return torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)
+    return np.memmap(path, np.uint8, "c", shape=(size,)).view(np.ndarray)
 
 
 def sum_of(path: Path, size: int) -> int:
@@ -155,14 +157,12 @@ def sum_of(path: Path, size: int) -> int:
 
     Over a mapping of its own: what is read here counts as memory of this process only until it is let go.
     """
-    return int(map_file(path, size).view(torch.int64).sum())
+    return int(map_file(path, size).view(np.int64).sum())
 
 
-def split(flat: torch.Tensor, layout: Layout) -> dict[str, torch.Tensor]:
+def split(flat: Flat, layout: Layout) -> dict[str, NDArray[Any]]:
     """Views of the regions."""
-    found = {}
-    for name, region in layout.regions.items():
-        dtype = torch.from_numpy(np.empty(0, region.dtype)).dtype
-        part = flat[region.start : region.start + region.size]
-        found[name] = part.view(dtype).view(region.shape)
-    return found
+    return {
+        name: flat[region.start : region.start + region.size].view(region.dtype).reshape(region.shape)
+        for name, region in layout.regions.items()
+    }

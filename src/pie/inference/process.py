@@ -12,7 +12,7 @@ from pie.core.driver import DriverSpec
 from pie.core.errors import PieError, WrongState
 from pie.core.passes import Pass, PassResult
 from pie.core.progress import NoProgress, Progress
-from pie.inference.early import TORCH, EarlyProcess
+from pie.inference.early import EXECUTOR, EarlyProcess
 from pie.inference.life import Life
 from pie.inference.settings import InferenceSettings
 from pie.inference.wire import Fault, WorkerOptions
@@ -32,7 +32,7 @@ class DriverProcess:
         model_folder: Path,
         home: Path,
         settings: InferenceSettings,
-        executor: str = TORCH,
+        executor: str = EXECUTOR,
         faults: Sequence[Fault] = (),
         early: EarlyProcess | None = None,
     ) -> None:

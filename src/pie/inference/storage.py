@@ -1,12 +1,13 @@
 """What lives on the device between passes: key-value pages and embedding slots."""
 
-from typing import Literal
+import math
+from typing import Any, Literal
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from pie.inference.columns import Bools, Ints
-from pie.inference.devices import CPU, sent
+from pie.inference.device import Array, Device
 from pie.models import ModelConfig
 
 NOT_WRITTEN = -1
@@ -15,15 +16,6 @@ NOT_WRITTEN = -1
 KvPrecision = Literal["fp32", "int8"]
 MOST = 127
 SCALE_BYTES = 4
-
-
-def lazy_zeros(*shape: int, dtype: type[np.generic] = np.float32, device: torch.device = CPU) -> torch.Tensor:
-    """Zeros; in the processor's memory they take room only once they are touched: an idle driver stays small,
-    and what was never written is finite."""
-    if device != CPU:
-        kind = torch.from_numpy(np.empty(0, dtype)).dtype
-        return torch.zeros(shape, dtype=kind, device=device)
-    return torch.from_numpy(np.zeros(shape, dtype))
 
 
 class PageStorage:
@@ -44,8 +36,8 @@ class PageStorage:
         pages: int,
         page_size: int,
         scratch: int,
-        precision: KvPrecision = "fp32",
-        device: torch.device = CPU,
+        precision: KvPrecision,
+        device: Device,
     ) -> None:
         self.device = device
         self.page_size = page_size
@@ -66,14 +58,13 @@ class PageStorage:
     @property
     def page_bytes(self) -> int:
         """Of the keys and values of one page, all layers."""
-        return self.cells[0].numel() * self.cells.element_size()
+        return int(self.cells[0].nbytes)
 
-    def _make_cells(self, total: int) -> torch.Tensor:
+    def _make_cells(self, total: int) -> Array:
         shape = (total, self.layers, 2, self.page_size)
         if self.precision == "fp32":
-            return lazy_zeros(*shape, self.kv_heads, self.head_dim, device=self.device)
-        width = self.kv_heads * (self.head_dim + SCALE_BYTES)
-        return lazy_zeros(*shape, width, dtype=np.int8, device=self.device)
+            return self.device.zeros(*shape, self.kv_heads, self.head_dim)
+        return self.device.zeros(*shape, self.kv_heads * (self.head_dim + SCALE_BYTES), dtype=np.int8)
 
     def slots(self, pages: Ints) -> Ints:
         """[pages, page_size]"""
@@ -87,51 +78,44 @@ class PageStorage:
         found += slots
         return found
 
-    def keys(self, layer: int) -> torch.Tensor:
+    def row_index(self, slots: Ints) -> Array:
+        """`rows`, on the device."""
+        return self.device.sent(self.rows(slots).astype(np.int64))
+
+    def keys(self, layer: int) -> Array:
         """[rows, kv_heads, head_dim], a view; only in fp32."""
-        return self._view(2 * layer).view(self._rows, self.kv_heads, self.head_dim)
+        return self._view(2 * layer).reshape(self._rows, self.kv_heads, self.head_dim)
 
-    def values(self, layer: int) -> torch.Tensor:
+    def values(self, layer: int) -> Array:
         """[rows, kv_heads, head_dim], a view; only in fp32."""
-        return self._view(2 * layer + 1).view(self._rows, self.kv_heads, self.head_dim)
+        return self._view(2 * layer + 1).reshape(self._rows, self.kv_heads, self.head_dim)
 
-    def row_tensor(self, slots: Ints) -> torch.Tensor:
-        """`rows`, as an index on the device."""
-        return sent(self.rows(slots), self.device).long()
-
-    def read_keys(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
+    def read_keys(self, layer: int, rows: Array) -> Array:
         """[len(rows), kv_heads, head_dim] in fp32, a copy."""
-        return self._numbers(self._view(2 * layer).index_select(0, rows))
+        return self._numbers(self._view(2 * layer)[rows])
 
-    def read_values(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
+    def read_values(self, layer: int, rows: Array) -> Array:
         """[len(rows), kv_heads, head_dim] in fp32, a copy."""
-        return self._numbers(self._view(2 * layer + 1).index_select(0, rows))
+        return self._numbers(self._view(2 * layer + 1)[rows])
 
-    def write(self, layer: int, rows: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> None:
+    def write(self, layer: int, rows: Array, keys: Array, values: Array) -> None:
         """`keys` and `values` are [len(rows), kv_heads * head_dim]."""
-        self._view(2 * layer).index_copy_(0, rows, self._cells_of(keys))
-        self._view(2 * layer + 1).index_copy_(0, rows, self._cells_of(values))
+        self._view(2 * layer)[rows] = self._cells_of(keys)
+        self._view(2 * layer + 1)[rows] = self._cells_of(values)
 
-    def _view(self, part: int) -> torch.Tensor:
+    def _view(self, part: int) -> Array:
         # One window over the whole storage, shifted by whole blocks: a slot has one row number everywhere.
-        width = self.cells[0, 0, 0, 0].numel()
-        flat = self.cells.view(-1)[part * self.page_size * width :]
-        return flat[: self._rows * width].view(self._rows, width)
+        width = math.prod(self.cells.shape[4:])
+        flat = self.cells.reshape(-1)[part * self.page_size * width :]
+        return flat[: self._rows * width].reshape(self._rows, width)
 
-    def _cells_of(self, numbers: torch.Tensor) -> torch.Tensor:
-        if self.precision == "fp32":
-            return numbers
-        heads = numbers.reshape(len(numbers), self.kv_heads, self.head_dim)
-        scales = heads.abs().amax(2, keepdim=True).mul_(1 / MOST)
-        rounded = (heads / scales).nan_to_num_(0.0).round_().to(torch.int8)
-        return torch.cat((rounded.flatten(1), scales.flatten(1).view(torch.int8)), 1)
+    def _cells_of(self, numbers: Array) -> Array:
+        return numbers if self.precision == "fp32" else rounded(numbers, self.kv_heads)
 
-    def _numbers(self, cells: torch.Tensor) -> torch.Tensor:
+    def _numbers(self, cells: Array) -> Array:
         if self.precision == "fp32":
-            return cells.view(len(cells), self.kv_heads, self.head_dim)
-        width = self.kv_heads * self.head_dim
-        heads = cells[:, :width].view(len(cells), self.kv_heads, self.head_dim)
-        return heads * cells[:, width:].contiguous().view(torch.float32)[:, :, None]
+            return cells.reshape(len(cells), self.kv_heads, self.head_dim)
+        return not_rounded(cells, self.kv_heads)
 
     def clear(self, pages: Ints) -> None:
         """The tokens of `pages` count as not written and can be seen once they are."""
@@ -144,7 +128,7 @@ class PageStorage:
         to_page, to_offset = divmod(target, self.page_size)
         block = self.cells[page, :, :, offset : offset + length]
         if page == to_page:
-            block = block.clone()
+            block = self.device.clone(block)
         self.cells[to_page, :, :, to_offset : to_offset + length] = block
         self.positions[target : target + length] = self.positions[source : source + length].copy()
         self.visible[target : target + length] = self.visible[source : source + length].copy()
@@ -156,10 +140,19 @@ class PageStorage:
         moved = self.cells[from_pages, :, :, from_offsets]
         self.cells[to_pages, :, :, to_offsets] = moved
 
-    def _parts(self, slots: Ints) -> tuple[torch.Tensor, torch.Tensor]:
+    def _parts(self, slots: Ints) -> tuple[Array, Array]:
         """Pages, and places in them."""
         pages, offsets = np.divmod(slots, np.int32(self.page_size))
-        return sent(pages, self.device), sent(offsets, self.device)
+        return self.device.sent(pages), self.device.sent(offsets)
+
+    def take(self, page: int) -> NDArray[Any]:
+        """A copy of a page's keys and values, in numpy."""
+        (found,) = self.device.fetched(self.device.clone(self.cells[page]))
+        return found
+
+    def put(self, page: int, cells: NDArray[Any]) -> None:
+        """What `take` gave."""
+        self.cells[page] = self.device.sent(cells)
 
     def show(self, page: int, bits: int) -> None:
         """Bit i of `bits` says whether token i of the page can be seen."""
@@ -167,31 +160,41 @@ class PageStorage:
         self.visible[start : start + self.page_size] = (bits >> np.arange(self.page_size)) & 1
 
 
+def rounded(numbers: NDArray[np.float32], heads: int) -> NDArray[np.int8]:
+    """[tokens, heads * head_dim] to the bytes of slots."""
+    split = numbers.reshape(len(numbers), heads, -1)
+    scales = np.abs(split).max(2, keepdims=True) * np.float32(1 / MOST)
+    with np.errstate(invalid="ignore"):  # heads of zeros, and numbers that are none
+        whole = np.rint(np.nan_to_num(split / scales)).astype(np.int8)
+    parts = whole.reshape(len(numbers), -1), scales.reshape(len(numbers), heads).view(np.int8)
+    return np.concatenate(parts, 1)
+
+
+def not_rounded(cells: NDArray[np.int8], heads: int) -> NDArray[np.float32]:
+    """The bytes of slots to [tokens, heads, head_dim]."""
+    width = cells.shape[1] - heads * SCALE_BYTES
+    scales = np.ascontiguousarray(cells[:, width:]).view(np.float32)
+    return cells[:, :width].reshape(len(cells), heads, -1) * scales[:, :, None]
+
+
 class EmbStorage:
     """Embedding slots: what goes into the model and the hidden states that come out. [embs, hidden]."""
 
-    def __init__(self, embs: int, hidden: int, device: torch.device = CPU) -> None:
+    def __init__(self, embs: int, hidden: int, device: Device) -> None:
         self.device = device
-        self.vectors = lazy_zeros(embs, hidden, device=device)
-        self._array = self.vectors.numpy() if device == CPU else None
-        """The same memory: for few rows numpy takes a third of torch's time."""
+        self.vectors = device.zeros(embs, hidden)
         self.positions: Ints = np.full(embs, NOT_WRITTEN, np.int32)
 
     def written(self, slots: Ints) -> Bools:
         return self.positions[slots] >= 0
 
-    def write(self, slots: Ints, vectors: torch.Tensor, positions: Ints) -> None:
-        if self._array is None:
-            self.vectors.index_copy_(0, sent(slots, self.device).long(), vectors)
-        else:
-            self._array[slots] = vectors.numpy()
+    def write(self, slots: Ints, vectors: Array, positions: Ints) -> None:
+        self.vectors[self.device.sent(slots)] = vectors
         self.positions[slots] = positions
 
-    def read(self, slots: Ints) -> torch.Tensor:
+    def read(self, slots: Ints) -> Array:
         """[len(slots), hidden], a copy."""
-        if self._array is None:
-            return self.vectors.index_select(0, sent(slots, self.device))
-        return torch.from_numpy(self._array.take(slots, 0))
+        return self.vectors[self.device.sent(slots)]
 
 
 class SlotStorage:

@@ -1,11 +1,18 @@
-"""Loads torch without what it loads for tensors that have no numbers: the third of its start that describes
-every operation to `torch.compile` and the like, which nothing here uses on the processor."""
+"""Parts of the driver that need torch: they are loaded when they are needed, and torch without what it loads
+for tensors that have no numbers, the third of its start that describes every operation to `torch.compile` and
+the like, which nothing here uses on the processor."""
 
 import importlib
 import sys
 from types import ModuleType
+from typing import Any
 
 DESCRIPTIONS = "torch._meta_registrations"
+
+
+def torch_part(name: str) -> Any:
+    """A module of this package that imports torch, which takes a second or two the first time."""
+    return importlib.import_module(f"pie.inference.{name}")
 
 
 def leave_out_descriptions() -> None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from pie.inference.attention import Attention
 from pie.inference.columns import Ints
-from pie.inference.devices import sent
 from pie.inference.storage import PageStorage
 from pie.inference.triton_kernel import ENTRIES, Shape, attend_tiles
 from pie.inference.visibility import Block, Rows, View
@@ -91,7 +90,7 @@ class TritonAttention(Attention):
 def plan_of(view: View, pages: PageStorage, shape: Shape) -> Plan:
     seen = list(tiles_of(view, pages, shape))
     windowed = seen if view.windowed is None else list(tiles_of(view.windowed, pages, shape))
-    return Plan(pages.row_tensor(view.places), seen, windowed)
+    return Plan(pages.row_index(view.places), seen, windowed)
 
 
 def tiles_of(view: View, pages: PageStorage, shape: Shape) -> Iterator[Tiles]:
@@ -105,7 +104,7 @@ def tiles_of(view: View, pages: PageStorage, shape: Shape) -> Iterator[Tiles]:
 
 
 def on_device(table: Ints, rows: Ints, bits: Bytes, pages: PageStorage, masked: bool) -> Tiles:
-    return Tiles(sent(table, pages.device), sent(rows, pages.device), sent(bits, pages.device), masked)
+    return Tiles(pages.device.sent(table), pages.device.sent(rows), pages.device.sent(bits), masked)
 
 
 def row_table(rows: Rows) -> Ints:

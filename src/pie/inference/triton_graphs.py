@@ -14,13 +14,14 @@ import numpy as np
 import torch
 
 from pie.inference.attention import Attention
-from pie.inference.devices import sent
-from pie.inference.llama import Llama, LlamaWeights
+from pie.inference.device import Device
+from pie.inference.llama import Llama
 from pie.inference.lora import BatchLora
 from pie.inference.storage import PageStorage
 from pie.inference.triton_attention import Plan, Tiles, TritonAttention, row_table
 from pie.inference.triton_kernel import ENTRIES
 from pie.inference.visibility import Rows, View
+from pie.inference.weights import LlamaWeights
 from pie.models import ModelConfig
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -71,17 +72,17 @@ def size_for(inputs: int) -> int | None:
 class StaticTiles:
     """`Tiles` of one input each, in memory that stays where it is."""
 
-    def __init__(self, size: int, slots: int, device: torch.device) -> None:
-        table = torch.zeros(size, ENTRIES, dtype=torch.int32, device=device)
-        rows = torch.zeros(slots, dtype=torch.int32, device=device)
-        self.tiles = Tiles(table, rows, torch.zeros(1, dtype=torch.uint8, device=device), masked=False)
+    def __init__(self, size: int, slots: int, device: Device) -> None:
+        table = device.zeros(size, ENTRIES, dtype=np.int32)
+        rows = device.zeros(slots, dtype=np.int32)
+        self.tiles = Tiles(table, rows, device.zeros(1, dtype=np.uint8), masked=False)
 
     def fill(self, rows: Rows, pages: PageStorage) -> None:
         """What is left of the table are tiles without inputs."""
         table = np.zeros(tuple(self.tiles.table.shape), np.int32)
         table[: len(rows.inputs)] = row_table(rows)
         self.tiles.table.copy_(torch.from_numpy(table))
-        self.tiles.rows[: len(rows.slots)] = sent(pages.rows(rows.slots), pages.device)
+        self.tiles.rows[: len(rows.slots)] = pages.device.sent(pages.rows(rows.slots))
 
 
 class DecodeGraph:
@@ -93,10 +94,10 @@ class DecodeGraph:
         device, kinds = pages.device, 1 if config.window_rope_theta is None else 2
         self._pages = pages
         self._places = pages.scratch_slot + np.arange(size, dtype=np.int32)
-        self._rows = pages.row_tensor(self._places)
+        self._rows = pages.row_index(self._places)
         self._seen, self._windowed = (StaticTiles(size, slots_of(size, config), device) for _ in range(2))
-        self._inputs = torch.zeros(size, config.hidden_size, device=device)
-        self._turns = torch.zeros(kinds, size, 1, config.head_dim // 2, dtype=torch.complex64, device=device)
+        self._inputs = device.zeros(size, config.hidden_size)
+        self._turns = device.zeros(kinds, size, 1, config.head_dim // 2, dtype=np.complex64)
         attention = TritonAttention(pages, config.heads, exact)
         attention.hold(Plan(self._rows, [self._seen.tiles], [self._windowed.tiles]))
         self._captured = capture(lambda: run(self._inputs, self._turns, attention))
@@ -105,7 +106,7 @@ class DecodeGraph:
         """[inputs, hidden], good until the next call of any graph."""
         count = len(inputs)
         places = np.concatenate((view.places, self._places[count:]))
-        self._rows.copy_(self._pages.row_tensor(places))
+        self._rows.copy_(self._pages.row_index(places))
         self._seen.fill(view.rows, self._pages)
         self._windowed.fill((view.windowed or view).rows, self._pages)
         self._inputs[:count] = inputs

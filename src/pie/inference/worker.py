@@ -1,8 +1,8 @@
 """The driver process: `python -m pie.inference.worker LINE [--early]`. Started by `DriverProcess` only.
 
 `LINE` is the descriptor of its end of a line to the host, on which it is told its options first; with
-`--early` it loads torch before it listens. It executes passes in order and sends results, and ends by itself
-when its host is gone: the host holds the other end of its standard input.
+`--early` it loads its modules before it listens. It executes passes in order and sends results, and ends by
+itself when its host is gone: the host holds the other end of its standard input.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from pie.core.driver import Executor
 from pie.core.errors import PieError
 from pie.core.passes import Pass, PassResult
 from pie.core.progress import Progress, Step
-from pie.inference.early import EARLY, TORCH
+from pie.inference.early import EARLY, EXECUTOR
 from pie.inference.faults import ON_THE_WIRE, FaultPlan, FaultyExecutor, alter
 from pie.inference.framing import HEADER, framed
 from pie.inference.torch_parts import leave_out_descriptions, load_descriptions
@@ -174,7 +174,7 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=end_with_host, daemon=True).start()
     leave_out_descriptions()
     if EARLY in arguments:
-        find_factory(TORCH)
+        find_factory(EXECUTOR)
     line = Line(int(arguments[0]))
     with contextlib.suppress(EOFError, ConnectionError):
         serve(line)

@@ -57,6 +57,7 @@ class EventStream(Response):
 
 async def with_pauses(events: AsyncIterator[Event], seconds: float) -> AsyncIterator[Event | None]:
     """The events, and None whenever `seconds` pass without one."""
+
     async def take() -> Event | None:
         return await anext(events, None)
 

@@ -105,9 +105,7 @@ class PassBuilder:
     def ask(self, matcher: int, question: MatcherQuestion) -> "PassBuilder":
         return self._extend("matcher_reads", (matcher, question))
 
-    def dist(
-        self, slot: int, top_k: int = 8, tokens: Sequence[int] = (), matcher: int = -1
-    ) -> "PassBuilder":
+    def dist(self, slot: int, top_k: int = 8, tokens: Sequence[int] = (), matcher: int = -1) -> "PassBuilder":
         self._extend("dist_matchers", (matcher,))
         self._extend("dist_slots", (slot,))
         self._extend("dist_top_k", (top_k,))

@@ -39,26 +39,28 @@ def _functions(module: ModuleType) -> dict[str, Binding]:
     return {function.__name__.replace("_", "-"): function for function in module.FUNCTIONS}
 
 
-INTERFACES: Mapping[str, Mapping[str, Binding]] = MappingProxyType({
-    f"{PACKAGE}/types": {},
-    f"{PACKAGE}/allocate": _functions(allocate),
-    f"{PACKAGE}/constrain": _functions(constrain),
-    f"{PACKAGE}/forward": _functions(forward),
-    f"{PACKAGE}/futures": _functions(futures),
-    f"{PACKAGE}/http": _functions(http),
-    f"{PACKAGE}/input-image": _functions(input_image),
-    f"{PACKAGE}/input-text": _functions(input_text),
-    f"{PACKAGE}/introspect": _functions(introspect),
-    f"{PACKAGE}/output-text": _functions(output_text),
-    f"{PACKAGE}/runtime": _functions(runtime),
-    f"{PACKAGE}/sample": _functions(sample),
-    f"{PACKAGE}/score": _functions(score),
-    f"{PACKAGE}/source": _functions(source),
-    f"{PACKAGE}/spawning": _functions(spawning),
-    f"{PACKAGE}/store": _functions(store),
-    f"{PACKAGE}/tokenize": _functions(tokenize),
-    f"{PACKAGE}/topics": _functions(topics),
-})
+INTERFACES: Mapping[str, Mapping[str, Binding]] = MappingProxyType(
+    {
+        f"{PACKAGE}/types": {},
+        f"{PACKAGE}/allocate": _functions(allocate),
+        f"{PACKAGE}/constrain": _functions(constrain),
+        f"{PACKAGE}/forward": _functions(forward),
+        f"{PACKAGE}/futures": _functions(futures),
+        f"{PACKAGE}/http": _functions(http),
+        f"{PACKAGE}/input-image": _functions(input_image),
+        f"{PACKAGE}/input-text": _functions(input_text),
+        f"{PACKAGE}/introspect": _functions(introspect),
+        f"{PACKAGE}/output-text": _functions(output_text),
+        f"{PACKAGE}/runtime": _functions(runtime),
+        f"{PACKAGE}/sample": _functions(sample),
+        f"{PACKAGE}/score": _functions(score),
+        f"{PACKAGE}/source": _functions(source),
+        f"{PACKAGE}/spawning": _functions(spawning),
+        f"{PACKAGE}/store": _functions(store),
+        f"{PACKAGE}/tokenize": _functions(tokenize),
+        f"{PACKAGE}/topics": _functions(topics),
+    }
+)
 """Our interfaces: the bindings by interface and function."""
 
 WASI: Mapping[str, Mapping[str, Binding]] = MappingProxyType(wasi.INTERFACES)

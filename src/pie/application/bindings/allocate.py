@@ -55,9 +55,7 @@ def copy_kvpage(
     guest.session.submit(queue, CopyPages(src, dst, [Span(*span) for span in spans]))
 
 
-def fork_kvpage(
-    guest: Guest, queue: QueueId, src: Sequence[VirtualPage], dst: Sequence[VirtualPage]
-) -> None:
+def fork_kvpage(guest: Guest, queue: QueueId, src: Sequence[VirtualPage], dst: Sequence[VirtualPage]) -> None:
     guest.session.submit(queue, ForkPages(src, dst))
 
 
@@ -123,7 +121,21 @@ def take_pressure(guest: Guest, future: int) -> object:
 
 
 FUNCTIONS = (
-    kvpage_size, alloc_kvpage, dealloc_kvpage, alloc_emb, dealloc_emb, copy_kvpage, fork_kvpage,
-    export_kvpage, import_kvpage, unexport_kvpage, exported_kvpages, find_kvpages, retain_kvpage,
-    demote_kvpage, prefetch_kvpage, on_pressure, take_pressure,
+    kvpage_size,
+    alloc_kvpage,
+    dealloc_kvpage,
+    alloc_emb,
+    dealloc_emb,
+    copy_kvpage,
+    fork_kvpage,
+    export_kvpage,
+    import_kvpage,
+    unexport_kvpage,
+    exported_kvpages,
+    find_kvpages,
+    retain_kvpage,
+    demote_kvpage,
+    prefetch_kvpage,
+    on_pressure,
+    take_pressure,
 )

@@ -84,5 +84,11 @@ def _ranked(guest: Guest, number: int) -> Dist:
 
 
 FUNCTIONS = (
-    get_next_dist, take_tokens, dist_max_index, dist_sample, dist_top, dist_logprob, dist_entropy,
+    get_next_dist,
+    take_tokens,
+    dist_max_index,
+    dist_sample,
+    dist_top,
+    dist_logprob,
+    dist_entropy,
 )

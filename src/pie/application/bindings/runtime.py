@@ -97,7 +97,22 @@ def usage(guest: Guest) -> InstanceUsage:
 
 
 FUNCTIONS = (
-    get_version, get_instance_id, get_arg, send, send_blob, receive, receive_blob, log, sleep, now,
-    available_models, available_traits, create_queue, set_queue_priority, synchronize, reset_queue,
-    debug_query, usage,
+    get_version,
+    get_instance_id,
+    get_arg,
+    send,
+    send_blob,
+    receive,
+    receive_blob,
+    log,
+    sleep,
+    now,
+    available_models,
+    available_traits,
+    create_queue,
+    set_queue_priority,
+    synchronize,
+    reset_queue,
+    debug_query,
+    usage,
 )

@@ -70,9 +70,7 @@ def decode_ahead(
         raise InvalidArgument("decode_ahead: a chunk of 0 tokens: at least 1")
     guest.futures.check_room()
     run = TokenRun(chunk, partial(guest.session.stop, queue))
-    command = DecodeAhead(
-        spec, position, pages, offset, emb, oemb, count, stop, matcher, adapter or ""
-    )
+    command = DecodeAhead(spec, position, pages, offset, emb, oemb, count, stop, matcher, adapter or "")
     guest.session.submit(queue, command, run)
     return guest.futures.add(run)
 

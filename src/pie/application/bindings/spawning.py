@@ -40,6 +40,11 @@ def cancel_child(guest: Guest, child: int) -> None:
 
 
 FUNCTIONS = (
-    spawn, wait_child, receive_from_child, receive_blob_from_child, send_to_child, send_blob_to_child,
+    spawn,
+    wait_child,
+    receive_from_child,
+    receive_blob_from_child,
+    send_to_child,
+    send_blob_to_child,
     cancel_child,
 )

@@ -19,7 +19,10 @@ from pie.core.errors import BadProgram, LimitExceeded
 
 POLLABLE, INPUT_STREAM, OUTPUT_STREAM, NETWORK = range(4)
 RESOURCES = {
-    "pollable": POLLABLE, "input-stream": INPUT_STREAM, "output-stream": OUTPUT_STREAM, "network": NETWORK,
+    "pollable": POLLABLE,
+    "input-stream": INPUT_STREAM,
+    "output-stream": OUTPUT_STREAM,
+    "network": NETWORK,
 }
 STREAMS = ("stdin", "stdout", "stderr")
 MILLISECOND_NS = 1_000_000
@@ -175,7 +178,9 @@ def _ready(guest: Guest, pollables: Sequence[int]) -> list[int]:
 
 INTERFACES: dict[str, dict[str, Binding]] = {
     "wasi:cli/environment": {
-        "get-environment": nothing, "get-arguments": nothing, "initial-cwd": none,
+        "get-environment": nothing,
+        "get-arguments": nothing,
+        "initial-cwd": none,
     },
     "wasi:cli/exit": {"exit": exit_program},
     "wasi:cli/stdin": {"get-stdin": get_stdin},
@@ -187,15 +192,19 @@ INTERFACES: dict[str, dict[str, Binding]] = {
     "wasi:cli/terminal-stdout": {"get-terminal-stdout": none},
     "wasi:cli/terminal-stderr": {"get-terminal-stderr": none},
     "wasi:clocks/monotonic-clock": {
-        "now": monotonic_now, "resolution": monotonic_resolution,
-        "subscribe-instant": subscribe_instant, "subscribe-duration": subscribe_duration,
+        "now": monotonic_now,
+        "resolution": monotonic_resolution,
+        "subscribe-instant": subscribe_instant,
+        "subscribe-duration": subscribe_duration,
     },
     "wasi:clocks/wall-clock": {"now": wall_now, "resolution": wall_resolution},
     "wasi:filesystem/preopens": {"get-directories": nothing},
     "wasi:filesystem/types": {},
     "wasi:io/error": {},
     "wasi:io/poll": {
-        "poll": poll, "[method]pollable.block": block, "[method]pollable.ready": pollable_ready,
+        "poll": poll,
+        "[method]pollable.block": block,
+        "[method]pollable.ready": pollable_ready,
     },
     "wasi:io/streams": {
         "[method]input-stream.read": read,
@@ -210,7 +219,8 @@ INTERFACES: dict[str, dict[str, Binding]] = {
     },
     "wasi:random/random": {"get-random-bytes": get_random_bytes, "get-random-u64": get_random_u64},
     "wasi:random/insecure": {
-        "get-insecure-random-bytes": get_random_bytes, "get-insecure-random-u64": get_random_u64,
+        "get-insecure-random-bytes": get_random_bytes,
+        "get-insecure-random-u64": get_random_u64,
     },
     "wasi:random/insecure-seed": {"insecure-seed": insecure_seed},
     "wasi:sockets/instance-network": {"instance-network": instance_network},

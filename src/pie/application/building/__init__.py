@@ -7,6 +7,15 @@ from pie.application.building.metadata import dependencies
 from pie.application.building.project import Project, parse, read_project
 
 __all__ = [
-    "Ask", "Built", "Import", "Project", "asks", "build", "dependencies", "imports", "missing", "parse",
+    "Ask",
+    "Built",
+    "Import",
+    "Project",
+    "asks",
+    "build",
+    "dependencies",
+    "imports",
+    "missing",
+    "parse",
     "read_project",
 ]

@@ -7,19 +7,26 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-ASKS: Mapping[str, tuple[str, ...]] = MappingProxyType({
-    "network": ("http", "raw.http", "raw.http_get", "raw.http_post"),
-    "store": (
-        "store", "raw.store", "raw.store_get", "raw.store_set", "raw.store_delete", "raw.store_exists",
-        "raw.store_list_keys",
-    ),
-    "spawn": ("spawn", "spawning", "myself", "raw.spawning", "raw.spawn"),
-    "topics": ("topic", "topics", "raw.topics", "raw.broadcast", "raw.subscribe"),
-    "export": ("memory", "raw.export_kvpage", "raw.unexport_kvpage"),
-    "import": ("memory", "raw.import_kvpage", "raw.find_kvpages", "raw.exported_kvpages"),
-    "adapters": ("raw.available_adapters", "raw.forward_with_adapter"),
-    "images": ("raw.embed_img", "raw.num_embs_needed"),
-})
+ASKS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "network": ("http", "raw.http", "raw.http_get", "raw.http_post"),
+        "store": (
+            "store",
+            "raw.store",
+            "raw.store_get",
+            "raw.store_set",
+            "raw.store_delete",
+            "raw.store_exists",
+            "raw.store_list_keys",
+        ),
+        "spawn": ("spawn", "spawning", "myself", "raw.spawning", "raw.spawn"),
+        "topics": ("topic", "topics", "raw.topics", "raw.broadcast", "raw.subscribe"),
+        "export": ("memory", "raw.export_kvpage", "raw.unexport_kvpage"),
+        "import": ("memory", "raw.import_kvpage", "raw.find_kvpages", "raw.exported_kvpages"),
+        "adapters": ("raw.available_adapters", "raw.forward_with_adapter"),
+        "images": ("raw.embed_img", "raw.num_embs_needed"),
+    }
+)
 """Names of `inferlet` by what their use means."""
 LIBRARY = "inferlet"
 URL = re.compile(r"https?://[^\s/\"'{}]+")

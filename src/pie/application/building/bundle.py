@@ -101,7 +101,10 @@ def lay_out(project: Project, names: Sequence[str], folder: Path) -> None:
         shutil.copyfile(path, target)
     required = sorted({each.module for _, found in project.parse() for each in found if each.module in names})
     values = {
-        "FILENAME": project.main.name, "TEXT": project.text, "REQUIRED": required, "MODULES": sorted(names)
+        "FILENAME": project.main.name,
+        "TEXT": project.text,
+        "REQUIRED": required,
+        "MODULES": sorted(names),
     }
     lines = [f"{name} = {value!r}" for name, value in values.items()]
     (folder / "bundle.py").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -12,13 +12,26 @@ from pie.core.errors import BadProgram, Timeout, Unavailable
 GUEST_PYTHON = "3.14"
 """The interpreter inside componentize-py."""
 PIP = (
-    sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--no-compile", "--no-warn-conflicts",
-    "--disable-pip-version-check", "--only-binary=:all:", "--platform=any", "--implementation=py",
-    "--abi=none", f"--python-version={GUEST_PYTHON}",
+    sys.executable,
+    "-m",
+    "pip",
+    "install",
+    "--quiet",
+    "--no-input",
+    "--no-compile",
+    "--no-warn-conflicts",
+    "--disable-pip-version-check",
+    "--only-binary=:all:",
+    "--platform=any",
+    "--implementation=py",
+    "--abi=none",
+    f"--python-version={GUEST_PYTHON}",
 )
 NOT_FOUND = re.compile(r"No matching distribution found for ([^\s(]+)")
 OFFLINE = (
-    "Temporary failure in name resolution", "Failed to establish a new connection", "Network is unreachable"
+    "Temporary failure in name resolution",
+    "Failed to establish a new connection",
+    "Network is unreachable",
 )
 
 
@@ -46,8 +59,14 @@ def packages(folder: Path) -> list[Package]:
 
 async def _run_pip(requirements: Sequence[str], folder: Path, seconds: float) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
-        *PIP, "--target", str(folder), "--", *requirements,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        *PIP,
+        "--target",
+        str(folder),
+        "--",
+        *requirements,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     try:
         output, _ = await asyncio.wait_for(process.communicate(), seconds)

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from pie.inference.attention import Attention
+from pie.inference.by_parts import for_tensors
 from pie.inference.columns import Bools, Columns, Ints
-from pie.inference.devices import fetched, sent
+from pie.inference.device import Array
+from pie.inference.devices import fetched, tensor_on
 from pie.inference.storage import PageStorage
 from pie.inference.visibility import View
 
@@ -26,7 +28,7 @@ class Watched:
 
     first: int
     last: int
-    rows: torch.Tensor
+    rows: Array
     """Storage rows of the cached tokens that somebody sees."""
     owners: torch.Tensor
     """For each of those and each input: which number of the answer it counts for."""
@@ -52,7 +54,7 @@ class AttentionStats:
     ) -> None:
         self._pages = pages
         self._heads = heads
-        self._inner = inner
+        self._inner = for_tensors(inner)
         self._watched = [watch(work, segment, positions, pages, window) for segment in work.watched.tolist()]
         self._keys = torch.empty(0)
 
@@ -66,7 +68,8 @@ class AttentionStats:
     def attend(self, layer: int, queries: torch.Tensor, windowed: bool = False) -> torch.Tensor:
         for watched in self._watched:
             self._measure(layer, watched, queries, watched.outside if windowed else watched.hidden)
-        return self._inner.attend(layer, queries, windowed)
+        seen: torch.Tensor = self._inner.attend(layer, queries, windowed)
+        return seen
 
     def shares(self) -> "array[float]":
         """For each watched segment: one number for each page, then one for its inputs; their sum is 1."""
@@ -75,7 +78,7 @@ class AttentionStats:
 
     def _measure(self, layer: int, watched: Watched, queries: torch.Tensor, hidden: torch.Tensor) -> None:
         pages, first, last = self._pages, watched.first, watched.last
-        cached = pages.read_keys(layer, watched.rows)
+        cached = torch.as_tensor(pages.read_keys(layer, watched.rows))
         own = self._keys[first:last].reshape(last - first, pages.kv_heads, pages.head_dim)
         keys = torch.cat((cached, own)).permute(1, 2, 0)
         for start in range(first, last, AT_ONCE):
@@ -102,9 +105,9 @@ def watch(work: Columns, segment: int, positions: Ints, pages: PageStorage, wind
     return Watched(
         first,
         last,
-        pages.row_tensor(slots),
-        sent(np.concatenate((owners, np.full(len(own), len(read)))).astype(np.int64), device),
-        sent(hidden, device),
-        sent(outside, device),
-        torch.zeros(len(read) + 1, dtype=torch.float64, device=device),
+        pages.row_index(slots),
+        tensor_on(device, np.concatenate((owners, np.full(len(own), len(read)))).astype(np.int64)),
+        tensor_on(device, hidden),
+        tensor_on(device, outside),
+        tensor_on(device, np.zeros(len(read) + 1)),
     )

@@ -10,12 +10,11 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pie.inference.columns import Columns
-from pie.inference.devices import fetched, sent
-from pie.inference.llama import Llama
+from pie.inference.device import Array, Device
+from pie.inference.model import Model
 from pie.inference.storage import EmbStorage
 
 AT_ONCE = 128
@@ -26,17 +25,17 @@ class NotFinite(ArithmeticError):
     """The model's logits hold NaN or infinity."""
 
 
-Restrict = Callable[[int, torch.Tensor], None]
+Restrict = Callable[[int, Array], None]
 """Changes the logits ([vocabulary, some distributions]) of those from a row of the pass on."""
 
 
 def distributions(
-    work: Columns, model: Llama, embs: EmbStorage, restrict: Restrict | None = None
+    work: Columns, model: Model, embs: EmbStorage, restrict: Restrict | None = None
 ) -> dict[str, Any]:
     """The columns of `PassResult` that they fill. Raises `NotFinite`."""
     if not len(work.dist_slots):
         return {}
-    answers = Answers(work)
+    answers = Answers(work, embs.device)
     for first in range(0, len(work.dist_slots), AT_ONCE):
         slots = work.dist_slots[first : first + AT_ONCE]
         logits = model.logits(embs.read(slots))
@@ -47,12 +46,11 @@ def distributions(
 
 
 class Scores:
-    """Distributions of a few hidden states. `logits` are [vocabulary, distributions]. Raises `NotFinite`, on
-    the processor; from another device entropies come back with the other numbers, for `refuse_infinite`."""
+    """Distributions of a few hidden states. `logits` are [vocabulary, distributions]. Raises `NotFinite` if
+    they are numpy's; from a device entropies come back with the other numbers, for `refuse_infinite`."""
 
-    def __init__(self, model: Llama, logits: torch.Tensor) -> None:
+    def __init__(self, model: Model, logits: Array) -> None:
         self.count = logits.shape[1]
-        self.device = logits.device
         self._model = model
         self._logits = logits
         measured = model.measure(logits)
@@ -60,30 +58,26 @@ class Scores:
         self.best_logits = measured.best
         self.entropies = measured.entropies
         self._below_total = measured.log_totals
+        if isinstance(self.entropies, np.ndarray):
+            refuse_infinite(self.entropies)
         self._log_totals = measured.best + measured.log_totals
-        if self.entropies.is_cpu:
-            refuse_infinite(self.entropies.numpy())
 
-    def logprobs(self, tokens: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+    def logprobs(self, tokens: Array, which: Array) -> Array:
         """Of `tokens[i]` in distribution `which[i]`."""
         return self._logits[tokens, which] - self._log_totals[which]
 
-    def top(self, count: int, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The `count` best tokens of each of `which` and their probabilities, both [which, count]."""
-        if count == 1:
-            probs = self._below_total.index_select(0, which).neg_().exp_()
-            return self.best_tokens.index_select(0, which)[:, None], probs[:, None]
-        if count:
-            tokens = self._model.top_tokens(self._chosen(which), count)
-        else:
-            tokens = torch.empty(len(which), 0, dtype=torch.int64, device=which.device)
-        owners = which[:, None].expand_as(tokens)
-        return tokens, self.logprobs(tokens, owners).exp_()
+    def top(self, count: int, which: Array) -> tuple[Array, Array]:
+        """The `count` best tokens of each of `which` and the logarithms of their probabilities, both
+        [which, count]."""
+        if count <= 1:
+            return self.best_tokens[which][:, None][:, :count], -self._below_total[which][:, None][:, :count]
+        tokens = self._model.top_tokens(self._chosen(which), count)
+        return tokens, self.logprobs(tokens, which[:, None])
 
-    def _chosen(self, which: torch.Tensor) -> torch.Tensor:
+    def _chosen(self, which: Array) -> Array:
         if len(which) == self.count:
             return self._logits
-        return self._logits.t()[which].t()
+        return self._logits.T[which].T
 
 
 def refuse_infinite(entropies: NDArray[np.generic]) -> None:
@@ -95,7 +89,8 @@ def refuse_infinite(entropies: NDArray[np.generic]) -> None:
 class Answers:
     """What a pass asks of its distributions, and the answers so far."""
 
-    def __init__(self, work: Columns) -> None:
+    def __init__(self, work: Columns, device: Device) -> None:
+        self._device = device
         self._counts = work.dist_top_k
         self._starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(self._counts)))
         self._tokens = work.dist_tokens
@@ -110,17 +105,19 @@ class Answers:
         """The distributions from `first` on. Raises `NotFinite`."""
         last = first + scores.count
         groups = list(self._groups(first, last))
-        tops = [scores.top(count, sent(which, scores.device)) for which, count in groups]
+        tops = [scores.top(count, self._device.sent(which)) for which, count in groups]
         chosen = self._chosen_logprobs(first, last, scores)
-        numbers = fetched(scores.entropies, scores.best_logits, chosen, *chain.from_iterable(tops))
+        numbers = self._device.fetched(
+            scores.entropies, scores.best_logits, chosen, *chain.from_iterable(tops)
+        )
         refuse_infinite(numbers[0])
         self._entropies[first:last] = np.maximum(numbers[0], 0.0)
         self._best_logits[first:last] = numbers[1]
         self._chosen[self._token_starts[first] : self._token_starts[last]] = numbers[2]
-        for (which, count), tokens, probs in zip(groups, numbers[3::2], numbers[4::2], strict=True):
+        for (which, count), tokens, logprobs in zip(groups, numbers[3::2], numbers[4::2], strict=True):
             places = np.add.outer(self._starts[first + which], np.arange(count)).ravel()
             self._top_tokens[places] = tokens.ravel()
-            self._top_probs[places] = probs.ravel()
+            self._top_probs[places] = np.exp(logprobs).ravel()
 
     def _groups(self, first: int, last: int) -> Iterator[tuple[NDArray[np.int64], int]]:
         """Distributions that ask for as many best tokens: in most passes all of them."""
@@ -131,13 +128,13 @@ class Answers:
         for count in np.unique(counts).tolist():
             yield np.flatnonzero(counts == count), count
 
-    def _chosen_logprobs(self, first: int, last: int, scores: Scores) -> torch.Tensor:
+    def _chosen_logprobs(self, first: int, last: int, scores: Scores) -> Array:
         start, stop = self._token_starts[first], self._token_starts[last]
         if start == stop:
             return scores.entropies[:0]
         owners = np.repeat(np.arange(last - first), np.diff(self._token_starts[first : last + 1]))
-        tokens = sent(self._tokens[start:stop], scores.device).long()
-        return scores.logprobs(tokens, sent(owners, scores.device))
+        tokens = self._tokens[start:stop].astype(np.int64)
+        return scores.logprobs(self._device.sent(tokens), self._device.sent(owners))
 
     def columns(self) -> dict[str, Any]:
         return {

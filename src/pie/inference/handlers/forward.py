@@ -3,16 +3,14 @@
 from typing import Any
 
 import numpy as np
-import torch
 
 from pie.inference.attention import Attention
 from pie.inference.columns import Columns, Ints
-from pie.inference.devices import sent
-from pie.inference.handlers.attention_stats import AttentionStats
-from pie.inference.llama import Llama
-from pie.inference.lora import Lora
+from pie.inference.device import Array
+from pie.inference.model import Adapters, Model
 from pie.inference.rotary import Rotary
 from pie.inference.storage import EmbStorage, PageStorage
+from pie.inference.torch_parts import torch_part
 from pie.inference.visibility import Look, View, look
 from pie.inference.window import with_window
 
@@ -20,12 +18,12 @@ from pie.inference.window import with_window
 class Forward:
     def __init__(
         self,
-        model: Llama,
+        model: Model,
         rotary: Rotary,
         attention: Attention,
         pages: PageStorage,
         embs: EmbStorage,
-        lora: Lora,
+        lora: Adapters | None = None,
         look: Look = look,
     ) -> None:
         self._model = model
@@ -45,29 +43,29 @@ class Forward:
             return {}
         positions = self._embs.positions[work.inputs]
         stats = self._watch(work, positions)
-        attention: Attention = stats or self._attention
+        attention = stats or self._attention
         view = with_window(self._look(work, positions, self._pages), self._pages, self._model.config.window)
         attention.begin(view)
         hidden = self._model.hidden(
             self._embs.read(work.inputs),
-            self._rotary.turns(positions),
+            self._embs.device.sent(self._rotary.turns(positions)),
             attention,
-            self._lora.batch(work),
+            self._lora.batch(work) if self._lora else None,
         )
         self._keep_outputs(work, hidden, view)
         self._keep_tokens(work, view)
         return {"attention": stats.shares()} if stats else {}
 
-    def _watch(self, work: Columns, positions: Ints) -> AttentionStats | None:
+    def _watch(self, work: Columns, positions: Ints) -> Any:
         if not len(work.watched):
             return None
-        config = self._model.config
-        return AttentionStats(work, positions, self._pages, config.heads, self._attention, config.window)
+        config, stats = self._model.config, torch_part("handlers.attention_stats").AttentionStats
+        return stats(work, positions, self._pages, config.heads, self._attention, config.window)
 
-    def _keep_outputs(self, work: Columns, hidden: torch.Tensor, view: View) -> None:
+    def _keep_outputs(self, work: Columns, hidden: Array, view: View) -> None:
         indices, slots = work.outputs[:, 0], work.outputs[:, 1]
         if not np.array_equal(indices, np.arange(len(hidden))):
-            hidden = hidden.index_select(0, sent(indices.copy(), self._embs.device))
+            hidden = hidden[self._embs.device.sent(indices.copy())]
         self._embs.write(slots, hidden, view.positions[indices])
 
     def _keep_tokens(self, work: Columns, view: View) -> None:

@@ -5,22 +5,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pie.core.passes import FaultKind, RowFault
 from pie.inference.columns import Columns
+from pie.inference.device import Array
 from pie.inference.handlers.distribution import distributions
 from pie.inference.handlers.sample import Matchers
-from pie.inference.llama import Llama
-from pie.inference.restrict import IMPOSSIBLE
+from pie.inference.measures import IMPOSSIBLE
+from pie.inference.model import Model
 from pie.inference.storage import EmbStorage
 
 Rows = NDArray[np.int64]
 
 
 def masked_distributions(
-    work: Columns, model: Llama, embs: EmbStorage, matchers: Matchers, faults: list[RowFault]
+    work: Columns, model: Model, embs: EmbStorage, matchers: Matchers, faults: list[RowFault]
 ) -> dict[str, Any]:
     """`distributions`, where those with a matcher hold no other tokens; `faults` gets who failed alone.
 
@@ -30,7 +30,7 @@ def masked_distributions(
     if not len(restricted):
         return distributions(work, model, embs)
 
-    def restrict(first: int, logits: torch.Tensor) -> None:
+    def restrict(first: int, logits: Array) -> None:
         rows = restricted[(restricted >= first) & (restricted < first + logits.shape[1])]
         if len(rows):
             bits, failed = matchers.masks(work.dist_matchers[rows].tolist())

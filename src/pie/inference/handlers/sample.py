@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pie.core.passes import FaultKind, RowFault
 from pie.inference.columns import Columns, Ints
-from pie.inference.devices import fetched
+from pie.inference.device import Array
 from pie.inference.handlers.distribution import AT_ONCE, Scores, refuse_infinite
-from pie.inference.llama import Llama
+from pie.inference.model import Model
 from pie.inference.storage import EmbStorage, SlotStorage
 from pie.sampling import KEPT, Rows, draw
 
@@ -34,7 +33,7 @@ class Matchers(Protocol):
 
 class Samples:
     def __init__(
-        self, model: Llama, embs: EmbStorage, slots: SlotStorage, matchers: Matchers | None = None
+        self, model: Model, embs: EmbStorage, slots: SlotStorage, matchers: Matchers | None = None
     ) -> None:
         self._model = model
         self._embs = embs
@@ -66,7 +65,7 @@ class Samples:
         faults += [RowFault(FaultKind.SAMPLE, row, why) for row, why in failed.items()]
         return {"sampled": array("i", tokens.tobytes())}
 
-    def _logits(self, work: Columns, rows: Indices, failed: dict[int, str]) -> torch.Tensor:
+    def _logits(self, work: Columns, rows: Indices, failed: dict[int, str]) -> Array:
         """[vocabulary, rows], and which of the pass's rows have no token to choose."""
         logits = self._model.logits(self._embs.read(work.sample_embs[rows]))
         matchers = work.sample_matchers[rows]
@@ -89,22 +88,20 @@ class Samples:
             tokens, check = self._model.best(self._embs.read(work.sample_embs[rows]))
         else:
             measured = self._model.measure(self._logits(work, rows, failed))
-            tokens, check = fetched(measured.tokens, measured.entropies)
+            tokens, check = self._embs.device.fetched(measured.tokens, measured.entropies)
         refuse_infinite(check)
         return tokens.astype(np.int32)
 
-    def _drawn(self, work: Columns, rows: Indices, logits: torch.Tensor, seen: Sequence[Ints]) -> Ints:
-        scores = Scores(self._model, logits)
-        every = torch.arange(len(rows), device=logits.device)
-        tokens, probs, best, entropies = fetched(
-            *scores.top(min(KEPT, len(logits)), every), scores.best_logits, scores.entropies
-        )
+    def _drawn(self, work: Columns, rows: Indices, logits: Array, seen: Sequence[Ints]) -> Ints:
+        scores, device = Scores(self._model, logits), self._embs.device
+        top = scores.top(min(KEPT, len(logits)), device.sent(np.arange(len(rows))))
+        tokens, logprobs, best, entropies = device.fetched(*top, scores.best_logits, scores.entropies)
         refuse_infinite(entropies)
         temperature, top_p, min_p, repetition, presence, frequency = work.sample_numbers[rows].T
         found = draw(
             Rows(
                 tokens.astype(np.int32),
-                probs,
+                np.exp(logprobs),
                 best,
                 temperature,
                 top_p,

@@ -4,6 +4,7 @@ Everything here takes addresses: whoever calls keeps the arrays alive and vouche
 """
 
 import ctypes
+import importlib.util
 from ctypes import POINTER, Structure, c_char_p, c_double, c_float, c_int, c_int32, c_void_p
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from pie.inference.kernels.build import NoKernels
 
 VERSION = 6
+OPENMP = "libgomp.so.1"
 
 
 class Product(Structure):
@@ -94,7 +96,16 @@ ARGUMENTS = {
     "pie_multiply": (None, POINTER(Product), c_int, c_void_p, c_int, c_void_p),
     "pie_statistics": (None, c_void_p, c_int, c_int, c_int, c_int, c_void_p),
     "pie_allow_only": (
-        None, c_void_p, c_int, c_int, c_int, c_void_p, c_int, c_void_p, c_int, c_float,
+        None,
+        c_void_p,
+        c_int,
+        c_int,
+        c_int,
+        c_void_p,
+        c_int,
+        c_void_p,
+        c_int,
+        c_float,
     ),
     "pie_top": (None, c_void_p, c_int, c_int, c_int, c_int, c_int, c_void_p),
 }
@@ -106,11 +117,21 @@ def address(array: NDArray[np.generic]) -> int:
     return found
 
 
+def share_threads() -> None:
+    """Loads the OpenMP that torch brings along, so that there is one pool of threads if torch is loaded
+    later; where there is none, the system's. Raises `OSError`."""
+    found = importlib.util.find_spec("torch")
+    places = found.submodule_search_locations if found else None
+    bundled = [Path(place) / "lib" / OPENMP for place in places or ()]
+    ctypes.CDLL(str(next(filter(Path.exists, bundled), OPENMP)), ctypes.RTLD_GLOBAL)
+
+
 class Kernels:
     """One loaded library, used with `threads` threads. Raises `NoKernels` for one that does not work here."""
 
     def __init__(self, path: Path, threads: int) -> None:
         try:
+            share_threads()
             library = ctypes.CDLL(str(path))
         except OSError as error:  # another OpenMP than torch's, or none
             raise NoKernels(f"cannot load {path}: {error}") from error
