@@ -7,8 +7,8 @@ import pytest
 from sandbox import Sandbox
 
 from pie.application.bindings import INTERFACES
-from pie.application.data import wit_folder
 from pie.application.hostcall import parameters
+from pie.data import wit_folder
 
 INTERFACE = re.compile(r"^interface ([a-z-]+) \{(.*?)^\}", re.S | re.M)
 PARAMETER = re.compile(r"%?([a-z-]+):")

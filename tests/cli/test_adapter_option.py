@@ -8,7 +8,7 @@ from pie.cli.adapters import read_adapters
 from pie.cli.options import load_settings
 from pie.cli.run import Order, check
 from pie.core.errors import InvalidArgument
-from pie.launch import inference_settings
+from pie.drivers import inference_settings
 
 
 def test_options_become_folders_by_name() -> None:

@@ -7,7 +7,7 @@ import pytest
 from pie.cli.options import load_settings
 from pie.core.errors import NotFound
 from pie.core.progress import NoProgress
-from pie.launch import find_models, make_drivers
+from pie.drivers import find_models, make_drivers
 from pie.models import ModelStore
 from pie.models.tiny import write_tiny_llama
 

@@ -6,7 +6,7 @@ import pytest
 
 from pie.cli.options import load_settings
 from pie.core.errors import InvalidArgument
-from pie.launch import admission_settings, control_settings, default_limits
+from pie.hosting import admission_settings, control_settings, default_limits
 
 TOML = """
 quota_seconds = 86400

@@ -23,7 +23,6 @@ from pie.application.services import Services, open_services
 from pie.application.settings import ApplicationSettings
 from pie.application.spares import Spares
 from pie.application.stage import Stage
-from pie.application.standard import standard_names
 from pie.application.statistics import ApplicationStatistics
 from pie.application.ticker import Ticker
 from pie.control import Control
@@ -32,6 +31,7 @@ from pie.core.events import Failed, Finished
 from pie.core.ids import InstanceId
 from pie.core.programs import DEFAULT_TENANT, Launch, Limits
 from pie.core.progress import NoProgress, Progress
+from pie.standard import standard_names
 
 WATCH_SECONDS = 1.0
 

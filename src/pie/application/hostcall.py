@@ -12,7 +12,9 @@ import ctypes
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from struct import Struct
+from types import CodeType
 from typing import Any, NamedTuple
 
 from pie.application import abi
@@ -104,7 +106,7 @@ class HostCalls:
             "name": shown_name(name),
         }
         lines = _lines(lifts, names, write is not None, may_suspend)
-        exec(compile("\n".join(lines), f"<host call {name}>", "exec"), names)
+        exec(compiled("\n".join(lines)), names)
         make = abi.ASYNC_HOST_CALL if may_suspend else abi.HOST_CALL
         return HostCall(make(names["call"]), may_suspend)
 
@@ -139,6 +141,12 @@ def _not_permitted(name: str, signature: Signature) -> Exception:
         if isinstance(err, EnumOf) and refused in err.names:
             return Refused(refused)
     return BadProgram(f"the program called {name}, which the sandbox does not have")
+
+
+@cache
+def compiled(source: str) -> CodeType:
+    """Functions of like signatures are one source: compiling each would be a tenth of a server's start."""
+    return compile(source, "<host call>", "exec")
 
 
 def _lines(lifts: list[Lift], names: dict[str, Any], has_result: bool, may_suspend: bool) -> list[str]:

@@ -4,9 +4,9 @@ import dataclasses
 
 from pie.application.components import Components
 from pie.application.linked import Linked
-from pie.application.standard import standard_source
 from pie.core.errors import BadProgram, LimitExceeded
 from pie.core.programs import Component, Launch, Limits, Program, Source, Standard
+from pie.standard import standard_source
 
 MOST_ARGUMENTS = 4096
 MOST_ARGUMENT_BYTES = 8 << 20

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pie.application import immortals
 from pie.application.cache import keep, private_folder, sha256_of
-from pie.application.data import runner_folder, sdk_folder, wit_folder
 from pie.application.workshop import run_worker
 from pie.core.progress import Progress
+from pie.data import runner_folder, sdk_folder, wit_folder
 
 WORLD = "runner"
 MOST_BUILT = 4

@@ -15,8 +15,8 @@ from typing import Literal
 
 from pie.cli.main import NEWEST, OLDEST
 from pie.core.errors import NotFound, PieError
-from pie.launch import try_port
 from pie.models import ModelStore
+from pie.serving import try_port
 from pie.settings import Settings
 
 Level = Literal["ok", "warn", "fail"]

@@ -15,7 +15,8 @@ from pie.core.errors import NotFound
 from pie.core.events import Event
 from pie.core.programs import Component, Launch, Program, Source, Standard
 from pie.inference.early import EarlyProcess
-from pie.launch import Stack, default_limits, open_stack, standard_inferlets
+from pie.launch import Stack, open_stack
+from pie.standard import standard_names
 
 
 class LocalInstance(Protocol):
@@ -52,12 +53,12 @@ async def run_here(order: Order, model: str | None, early: EarlyProcess) -> int:
         **order.limits,
     )
     if order.path is None:
-        check_name(order.program, standard_inferlets())
+        check_name(order.program, standard_names())
     async with AsyncExitStack() as cleanup:
         with BarProgress("Starting") as progress:
             stack = await cleanup.enter_async_context(open_stack(settings, progress, early))
             program = await find_program(order, stack)
-        launch = Launch(program, order.args, default_limits(settings))
+        launch = Launch(program, order.args, stack.limits)
         instance = stack.application.launch(launch)
         try:
             return await show_job(LocalJob(instance), order.read_input)

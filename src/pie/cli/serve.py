@@ -14,7 +14,7 @@ from pie.cli.hosts import AllowHostOption, AllowPrivateHostOption
 from pie.cli.loop import run_async
 from pie.cli.options import load_settings
 from pie.cli.progress import BarProgress
-from pie.launch import serving
+from pie.serving import serving
 from pie.settings import Settings
 
 app = typer.Typer(rich_markup_mode="markdown", add_completion=False)

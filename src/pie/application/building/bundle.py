@@ -17,11 +17,11 @@ from pie.application.building.imports import missing
 from pie.application.building.project import OURS, Project
 from pie.application.building.wheels import Package, fetch
 from pie.application.cache import keep, private_folder, sha256_of
-from pie.application.data import runner_folder, sdk_folder, wit_folder
 from pie.application.runner import WORLD, ingredients
 from pie.application.workshop import run_worker
 from pie.core.errors import BadProgram
 from pie.core.progress import Progress
+from pie.data import runner_folder, sdk_folder, wit_folder
 
 MOST_BUILT = 8
 NO_MODULES = frozenset({"tests", "test", "testing", "__main__", "conftest", "__pycache__"})

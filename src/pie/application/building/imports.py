@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pie.application.data import sdk_folder
+from pie.data import sdk_folder
 
 MODULES = Path(__file__).with_name("sandbox_modules.txt")
 """The standard library as the runner has it; written by `scripts/sandbox_modules.py`, held by a test."""

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pie.application.data import inferlets_folder
 from pie.core.errors import NotFound
 from pie.core.programs import Source
+from pie.data import inferlets_folder
 
 
 def program_file(folder: Path) -> Path:
