@@ -9,7 +9,8 @@ from world import PAGE_SIZE, Program, World, all_back, page_names
 
 from pie.core.commands import CopyPages, MaskPage, Span
 from pie.core.errors import WrongState
-from pie.core.ids import VirtualPage
+from pie.core.ids import InstanceId, VirtualPage
+from pie.core.programs import Limits
 
 
 def a_bit_of_everything(program: Program) -> list[Callable[[], None]]:
@@ -89,6 +90,11 @@ def test_usage_counts_pages_page_seconds_tokens_and_compute(slow: World) -> None
     assert usage.page_seconds == pytest.approx(20.0)
     assert usage.compute_ms == pytest.approx(1000.0)
     assert usage.pages_left == slow.spec.pages - 2
+
+
+def test_before_its_first_queue_a_program_is_told_of_the_pages_that_any_model_has(world: World) -> None:
+    session = world.control.open(InstanceId("new"), Limits())
+    assert session.usage().pages_left == world.spec.pages
 
 
 def test_the_time_of_a_pass_is_shared_by_tokens_and_distributions(slow: World) -> None:

@@ -62,6 +62,31 @@ def test_pages_that_do_not_fit_are_not_prefetched_at_the_cost_of_others() -> Non
     assert [is_suspended(one) for one in (program, other, another)] == [True, False, False]
 
 
+def heard(program: Program, name: str) -> object:
+    """What the pages of `held_by` say."""
+    program.embed([7], [13], [0])
+    program.forward([0], PAGES[:4], [], 0, [13])
+    program.dist(13, name)
+    program.world.run()
+    return program.world.recorder[name].value
+
+
+def test_pages_that_come_back_leave_no_sooner_than_with_the_next_pass() -> None:
+    """In a pass pages leave first: what comes back with it is not there yet."""
+    world = crowded(7, idle_ms=0.0)
+    programs = []
+    for number in range(2):
+        program = held_by(world, "default", number)
+        before = heard(program, f"{number} before")
+        hint(program, "demote", PAGES[:4])
+        world.run()
+        programs.append(program)
+    hint(programs[0], "prefetch", PAGES[:4])
+    assert heard(programs[1], "1 after") == before  # it needs its pages: those of the other must go again
+    assert not any({*work.swap_outs[::2]} & {*work.swap_ins[1::2]} for work in world.passes)
+    assert heard(programs[0], "0 after") == before
+
+
 def test_a_prefetch_takes_back_a_demotion_that_has_still_to_come() -> None:
     world = crowded(20)
     program = begin(world, 0)

@@ -66,6 +66,7 @@ class Control:
             self._settings,
             self._clock,
             self._lane,
+            self._lanes.values,
             self._forget,
             self.tenants.of(tenant),
             parent,

@@ -101,11 +101,11 @@ class Pressure:
     def _victims(self, batch: "Batch", space: AddressSpace) -> list[AddressSpace]:
         """Whose pages may be taken for `space`; those that will miss them least come first."""
         mine = rank(space)
-        taking_part = {entry.queue.space for entry in batch.entries}
+        excused = batch.returned | {entry.queue.space for entry in batch.entries}
         busy = {entry.queue.space for ticket in self._in_flight for entry in ticket.entries}
         found: dict[AddressSpace, bool] = {}
         for other in self._memory.spaces:
-            if other is space or other.suspended or other in taking_part or not other.queues:
+            if other is space or other.suspended or other in excused or not other.queues:
                 continue
             idle = other not in busy and self._is_idle(other, batch.now)
             if (idle or rank(other) < mine) and self._memory.movable(other):
@@ -228,6 +228,7 @@ class Pressure:
                     break  # the room that comes is for this one
                 continue
             moves = self._memory.swap_in(space, batch.now)
+            batch.returned.add(space)
             for place, page in moves:
                 batch.columns.swap_ins += (place, page)
                 batch.touched.pages_changed.add(page)

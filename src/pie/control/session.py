@@ -1,6 +1,6 @@
 """What one inferlet has in the control layer: queues, names, memory. All of it goes back on `close`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pie.control.account import Account
 from pie.control.addresses import AddressSpace, Allowance
@@ -45,6 +45,7 @@ class Session:
         settings: ControlSettings,
         clock: Clock,
         find_lane: Callable[[str], Lane],
+        all_lanes: Callable[[], Iterable[Lane]],
         closed: Callable[[InstanceId], None],
         tenant: Tenant,
         parent: "Session | None" = None,
@@ -55,6 +56,7 @@ class Session:
         self._settings = settings
         self._clock = clock
         self._find_lane = find_lane
+        self._all_lanes = all_lanes
         self._on_close = closed
         self._tenant = tenant.name
         self.tenant = tenant
@@ -187,7 +189,8 @@ class Session:
 
     def usage(self) -> SessionUsage:
         now, spaces = self._clock.now(), self._spaces.values()
-        free = min((len(lane.memory.pages.free) for lane in self._spaces), default=self.pages.left)
+        lanes = self._spaces or self._all_lanes()
+        free = min((len(lane.memory.pages.free) for lane in lanes), default=self.pages.left)
         return SessionUsage(
             pages=sum(space.pages.held.held for space in spaces),
             embs=sum(space.embs.held.held for space in spaces),
