@@ -46,8 +46,8 @@ class Batch:
         self.arrivals: list[AddressSpace] = []
         """Programs that are awake when the pass has returned: their pages come from disk."""
         self.returned: set[AddressSpace] = set()
-        """Programs whose pages come back with it: in a pass pages leave first, so these can leave no sooner than
-        with the next."""
+        """Programs whose pages come back with it: in a pass pages leave first, so these can leave no sooner
+        than with the next."""
         self.settings = settings
         self.spec = spec
         self.number = number
