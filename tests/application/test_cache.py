@@ -46,7 +46,7 @@ async def test_a_damaged_file_is_not_loaded_but_warned_about(
     data = path.read_bytes()
     half = len(data) // 2
     if damage == "digest gone":
-        path.with_suffix(".sha256").unlink()
+        path.with_suffix(".crc32").unlink()
     else:
         flipped = data[:half] + bytes([data[half] ^ 1]) + data[half + 1 :]
         path.write_bytes({"truncated": data[:half], "flipped": flipped, "empty": b""}[damage])

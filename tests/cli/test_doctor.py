@@ -1,10 +1,10 @@
 """Each thing a run needs is looked at and has a line."""
 
 import asyncio
-import hashlib
 import json
 import socket
 import subprocess
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -87,9 +87,9 @@ def test_damaged_machine_code_is_found(settings: Settings) -> None:
     folder = settings.home / "compiled"
     folder.mkdir(parents=True, mode=0o700)
     (folder / "good.cwasm").write_bytes(b"code")
-    (folder / "good.sha256").write_text(hashlib.sha256(b"code").hexdigest())
+    (folder / "good.crc32").write_text(f"{zlib.crc32(b'code'):08x}")
     (folder / "bad.cwasm").write_bytes(b"c0de")
-    (folder / "bad.sha256").write_text(hashlib.sha256(b"code").hexdigest())
+    (folder / "bad.crc32").write_text(f"{zlib.crc32(b'code'):08x}")
     found = [check for check in checks.check_caches(settings) if check.level != "ok"]
     assert [("bad.cwasm is damaged" in check.text, check.level) for check in found] == [(True, "warn")]
 

@@ -1,14 +1,15 @@
 """Machine code on disk: compiled once, mapped into memory at every later start.
 
-An entry is two files, `KEY.cwasm` and `KEY.sha256`. Loading machine code is executing it, so the folder
-belongs to us alone (mode 0700) and the digest is checked before every load; what does not fit is compiled
-again.
+An entry is two files, `KEY.cwasm` and `KEY.crc32`. Loading machine code is executing it, so the folder
+belongs to us alone (mode 0700); damage shows in the sum, which is checked before every load, and what does
+not fit is compiled again.
 """
 
 import hashlib
 import logging
 import os
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from wasmtime import component
 
 from pie.application.engine import CONFIGURATION
 from pie.application.workshop import run_worker
+from pie.checksum import crc32_of
 from pie.core.errors import InternalError, OperatorError, Unavailable
 from pie.core.progress import Progress
 
@@ -45,10 +47,12 @@ def disk_problem(path: Path, error: OSError) -> OperatorError:
     return Unavailable(f"cannot write to {path}: {error.strerror or error}; free some space or set PIE_HOME")
 
 
-def keep(made: Path, path: Path, sum_file: Path, most: int) -> None:
-    """Moves a finished file to its place, with its digest beside it; of its kind, the newest `most` stay."""
+def keep(
+    made: Path, path: Path, sum_file: Path, most: int, sum_of: Callable[[Path], str] = sha256_of
+) -> None:
+    """Moves a finished file to its place, with its sum beside it; of its kind, the newest `most` stay."""
     try:
-        sum_file.write_text(sha256_of(made))
+        sum_file.write_text(sum_of(made))
         made.replace(path)
         files = sorted(path.parent.glob(f"*{path.suffix}"), key=lambda each: each.stat().st_mtime)
         for old in files[:-most]:
@@ -72,7 +76,7 @@ class CompiledCache:
         if not code.exists():
             return None
         try:
-            if sum_file.read_text() == sha256_of(code):
+            if sum_file.read_text() == crc32_of(code):
                 code.touch()
                 return component.Component.deserialize_file(self._engine, str(code))
         except (OSError, ValueError, wasmtime.WasmtimeError) as error:
@@ -87,13 +91,13 @@ class CompiledCache:
         with progress.start(label), tempfile.TemporaryDirectory(dir=self._folder) as scratch:
             made = Path(scratch) / code.name
             await run_worker(["compile", source, made], self._seconds)
-            keep(made, code, sum_file, MOST_COMPILED)
+            keep(made, code, sum_file, MOST_COMPILED, crc32_of)
         loaded = self.load(digest)
         if loaded is None:
             raise InternalError(f"freshly compiled code {code} cannot be loaded")
         return loaded
 
     def _files(self, digest: str) -> tuple[Path, Path]:
-        words = f"{digest};{version('wasmtime')};{CONFIGURATION}"
+        words = f"{digest};{version('wasmtime')};{CONFIGURATION};crc32"
         key = hashlib.sha256(words.encode()).hexdigest()[:32]
-        return self._folder / f"{key}.cwasm", self._folder / f"{key}.sha256"
+        return self._folder / f"{key}.cwasm", self._folder / f"{key}.crc32"
