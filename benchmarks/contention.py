@@ -2,13 +2,15 @@
 
 Completions that all start at once, on a server whose pages suffice for all of them, for half, a quarter and
 an eighth. Then agents, which hold their pages while they wait for a tool and then need more of them: the
-deadlock of systems in which memory is held until its owner lets go.
+deadlock of systems in which memory is held until its owner lets go. Last a quiet tenant's short completions,
+alone and beside a tenant that floods the server with long ones, twice as many as there are pages for.
 """
 
 import asyncio
 import statistics
 import sys
 import time
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness import Options, Report, finish, options
@@ -44,6 +46,8 @@ PROMPT = (
     "more ships than anybody else on that coast, begins like this:"
 )
 DEMANDS = (1, 2, 4, 8)
+SHARE = 0.5
+"""Of the pages that a flood wants, so many are there."""
 PAGE = 16
 TURNS = 4
 TOOL_TOKENS = 8
@@ -85,8 +89,69 @@ async def measure(report: Report, kind: str, text: str, demand: int, count: int,
     print({name: value for name, value in report.runs[-1].items() if name != "results"}, file=sys.stderr)
 
 
+@dataclass(frozen=True)
+class Flood:
+    """`streams` of the quiet tenant complete `requests` each, `tokens` long, beside `loud` long ones."""
+
+    streams: int
+    requests: int
+    tokens: int
+    loud: int
+    loud_tokens: int
+
+    async def measure(self, report: Report) -> None:
+        each = -(-(40 + self.loud_tokens) // PAGE)
+        pages = int(self.loud * each * SHARE)
+        async with local_stack(pages=pages, host_pages=4 * pages, precision="int8") as stack:
+            await self._quiet(stack)
+            alone = await self._quiet(stack)
+            flood = asyncio.create_task(self._flood(stack))
+            await self._quiet(stack)
+            beside = await self._quiet(stack)
+            flood.cancel()
+            await asyncio.wait([flood])
+        report.runs.append({"kind": "flood", **asdict(self), "alone": alone, "beside": beside})
+        shown = (f"{name} p50 {quantile(one, 50):.2f} p99 {quantile(one, 99):.2f} s" for name, one in
+                 (("alone", alone), ("beside the flood", beside)))  # fmt: skip
+        print("quiet tenant:", *shown, sep=" ", file=sys.stderr)
+
+    async def _quiet(self, stack: Stack) -> list[float]:
+        """Seconds of each request."""
+        streams = (self._stream(stack, number) for number in range(self.streams))
+        return [seconds for some in await asyncio.gather(*streams) for seconds in some]
+
+    async def _stream(self, stack: Stack, number: int) -> list[float]:
+        return [await complete(stack, "quiet", number, self.tokens) for _ in range(self.requests)]
+
+    async def _flood(self, stack: Stack) -> None:
+        await asyncio.gather(*(self._loud(stack, 100 + number) for number in range(self.loud)))
+
+    async def _loud(self, stack: Stack, number: int) -> None:
+        while True:
+            await complete(stack, "loud", number, self.loud_tokens)
+
+
+async def complete(stack: Stack, tenant: str, number: int, tokens: int) -> float:
+    """Seconds from the launch to the end."""
+    args = ("--prompt", PROMPT.format(number), "--max-tokens", str(tokens), "--turns", "1")
+    began = time.perf_counter()
+    instance = stack.application.launch(Launch(Source(COMPLETION, "contention.py"), args, tenant=tenant))
+    try:
+        result_of(await instance.wait())
+    finally:
+        instance.cancel()
+    return time.perf_counter() - began
+
+
+def quantile(seconds: list[float], percent: int) -> float:
+    return statistics.quantiles(seconds, n=100, method="inclusive")[percent - 1]
+
+
 async def everything(report: Report) -> None:
     quick = report.options.quick
+    flood = Flood(8, 4, 32, 64, 512) if quick else Flood(8, 8, 64, 256, 512)
+    for _ in range(1 if quick else 3):
+        await flood.measure(report)
     count, tokens = (32, 64) if quick else (256, 512)
     for _ in range(1 if quick else 3):
         for kind, text in (("completions", COMPLETION), ("agents", AGENT)):
@@ -108,8 +173,11 @@ def main(given: Options) -> int:
         same = sum(run["results"] == runs[0]["results"] for run in runs)
         report.require(f"{kind}: runs in which all finish with equal tokens", same, at_least=len(runs))
         report.require(f"{kind}: throughput at 4x / at 1x", rate(runs, 4) / rate(runs, 1), at_least=0.8)
+    floods = [run for run in report.runs if run["kind"] == "flood"]
+    slower = [quantile(run["beside"], 99) / quantile(run["alone"], 99) for run in floods]
+    report.require("quiet tenant beside a flood: p99 / alone", statistics.median(slower), at_most=2.0)
     for one in report.runs:
-        del one["results"]
+        one.pop("results", None)
     return finish(report)
 
 

@@ -200,15 +200,15 @@ async def test_a_share_is_taken_from_what_is_left_and_given_back(sandbox: Sandbo
         "    after = left()\n"
         "    return [before, during, got, after]\n"
     )
-    limits = Limits(cpu_seconds=8, wall_seconds=400, pages=100, calls_in_flight=1000, children=9)
+    limits = Limits(cpu_seconds=8, wall_seconds=400, pages=40, calls_in_flight=1000, children=9)
     ended = await sandbox.run(text, limits=limits)
     assert isinstance(ended, Finished), ended
     before, during, got, after = json.loads(ended.result)
     assert got[0] <= before[0] / 4
     assert got[1] <= before[1] / 4
-    assert (got[2], got[4]) == (25, 2)
+    assert (got[2], got[4]) == (10, 2)
     assert 240 < got[3] <= 250
-    assert (before[2], during[2], after[2]) == (100, 75, 100)
+    assert (before[2], during[2], after[2]) == (40, 30, 40)
     assert (before[4], during[4], after[4]) == (9, 8, 9)
     assert during[3] <= before[3] - 250
 

@@ -25,7 +25,6 @@ BAD: dict[str, PassBuilder] = {
     "copy to a negative page": PassBuilder().copy(1, 0, -1, 0, 1),
     "copy that leaves its source": PassBuilder().copy(1, 4, 2, 0, 5),
     "copy that leaves its target": PassBuilder().copy(1, 0, 2, 4, 5),
-    "a page that leaves and comes back": PassBuilder().swap_out(2, 0).swap_in(1, 2),
     "mask of a page beyond the last": PassBuilder().show(PAGES, 1),
     "token beyond the vocabulary": PassBuilder().embed([VOCABULARY], [0], [0]),
     "negative token": PassBuilder().embed([-1], [0], [0]),

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from pie.control.addresses import AddressSpace
 from pie.control.memory import Memory
 from pie.control.notices import Notices
+from pie.control.page_shares import PageShares, priority_of
 from pie.control.queue import CommandQueue
 from pie.control.settings import ControlSettings
 from pie.control.ticket import Ticket
 from pie.control.trace import note_resumed, note_suspended
 from pie.control.wishes import Wishes
-from pie.core.errors import OutOfResources
+from pie.core.errors import InternalError, OutOfResources
 
 if TYPE_CHECKING:
     from pie.control.batch import Batch
@@ -79,28 +80,31 @@ class Pressure:
         except OutOfResources:
             if count > memory.pages.total or not (memory.host.total or self.notices.any):
                 raise
-            if self._make_room(batch, queue.space, count):
+            if self._make_room(batch, queue.space, count, count):
                 self._promised[queue] = count
             else:
                 self._starve(batch, queue)
             return True
 
-    def _make_room(self, batch: "Batch", space: AddressSpace, count: int) -> bool:
-        """Suspends programs until so many pages are obtainable. Those that want to be told first, are."""
+    def _make_room(self, batch: "Batch", space: AddressSpace, count: int, own: int) -> bool:
+        """Suspends programs until so many pages are obtainable, of which `space` wants `own`. Those that want
+        to be told first, are."""
         memory, now = self._memory, batch.now
         missing = count - memory.obtainable_pages
         if missing > 0:
             self.notices.tell(missing, space, now)
-        for victim in self._victims(batch, space):
+        for victim in self._victims(batch, space, own):
             if memory.obtainable_pages >= count or not memory.host.free:
                 break
             if not self.notices.spares(victim, now):
                 self._suspend(batch, victim)
         return memory.obtainable_pages >= count
 
-    def _victims(self, batch: "Batch", space: AddressSpace) -> list[AddressSpace]:
-        """Whose pages may be taken for `space`; those that will miss them least come first."""
-        mine = rank(space)
+    def _victims(self, batch: "Batch", space: AddressSpace, count: int) -> list[AddressSpace]:
+        """Whose pages may be taken for `space`, which wants so many; those that will miss them least come
+        first."""
+        shares = self._shares()
+        starving = {queue.space for queue in (*self.starved, *self._retrying)}
         excused = batch.returned | {entry.queue.space for entry in batch.entries}
         busy = {entry.queue.space for ticket in self._in_flight for entry in ticket.entries}
         found: dict[AddressSpace, bool] = {}
@@ -108,26 +112,20 @@ class Pressure:
             if other is space or other.suspended or other in excused or not other.queues:
                 continue
             idle = other not in busy and self._is_idle(other, batch.now)
-            if (idle or rank(other) < mine) and self._memory.movable(other):
+            size = len(self._memory.movable(other))
+            if size and (idle or shares.may_take(space, count, other, size, other in starving)):
                 found[other] = idle
-        above = self._tenants_above_their_share()
-        return sorted(found, key=lambda other: self._regret(other, found[other], above, batch.now))
+        return sorted(found, key=lambda other: self._regret(other, found[other], shares, batch.now))
 
-    def _regret(self, other: AddressSpace, idle: bool, above: set[str], now: float) -> tuple[float, ...]:
+    def _shares(self) -> PageShares:
+        return PageShares(self._memory.spaces, self._settings.weights, self._memory.pages.total)
+
+    def _regret(self, other: AddressSpace, idle: bool, shares: PageShares, now: float) -> tuple[float, ...]:
         """How bad it is to suspend it: by priority, share of its tenant, idleness; of those who are idle, the
         cheapest to bring back, and of the others the youngest go first."""
         priority, age = rank(other)
         cost = len(self._memory.movable(other)) if idle else 0
-        return other.retained_until > now, priority, other.tenant not in above, not idle, cost, age
-
-    def _tenants_above_their_share(self) -> set[str]:
-        """Who holds more of the pages than its weight says."""
-        held: dict[str, int] = {}
-        for space in self._memory.spaces:
-            held[space.tenant] = held.get(space.tenant, 0) + space.pages.held.held
-        weights = {tenant: self._settings.weights.get(tenant, 1.0) for tenant, count in held.items() if count}
-        unit = self._memory.pages.total / (sum(weights.values()) or 1.0)
-        return {tenant for tenant, weight in weights.items() if held[tenant] > weight * unit}
+        return other.retained_until > now, priority, not shares.exceeds(other.tenant), not idle, cost, age
 
     def _is_idle(self, space: AddressSpace, now: float) -> bool:
         seconds = self._settings.idle_ms / 1000
@@ -145,6 +143,8 @@ class Pressure:
                 self._suspend(batch, space)
 
     def _suspend(self, batch: "Batch", space: AddressSpace) -> None:
+        if space in batch.returned:
+            raise InternalError("pages would leave with the pass that brings them back")
         moves = self._memory.swap_out(space, batch.now)
         note_suspended(space, len(moves), batch.now)
         for page, place in moves:
@@ -192,7 +192,8 @@ class Pressure:
         if len(self._memory.pages.free) <= self._free and now - self._tried < self.retry_seconds:
             return []
         self._retrying, self.starved = self.starved, {}
-        return sorted(self._retrying, key=lambda queue: rank(queue.space), reverse=True)
+        shares = self._shares()
+        return sorted(self._retrying, key=lambda queue: shares.turn(queue.space, 1), reverse=True)
 
     def hopeless(self, now: float) -> list[CommandQueue]:
         """Queues that have waited for too long while nobody got on: those of the program of the lowest rank.
@@ -222,7 +223,12 @@ class Pressure:
         needy = {queue.space for queue in self.asleep}
         spaces = (needy | self.wishes.back.keys()) - self._arriving
         self.wishes.back.clear()
-        for space in sorted(spaces, key=rank, reverse=True):
+        shares, memory = self._shares(), self._memory
+
+        def turn(space: AddressSpace) -> tuple[int, bool, int]:
+            return shares.turn(space, len(memory.swapped(space)))
+
+        for space in sorted(spaces, key=turn, reverse=True):
             if not self._has_room_for(batch, space, space in needy):
                 if space in needy and self._is_anybody_awake():
                     break  # the room that comes is for this one
@@ -259,16 +265,16 @@ class Pressure:
     def _has_room_for(self, batch: "Batch", space: AddressSpace, needy: bool) -> bool:
         """With a page to go on with, and with what each program of a higher rank waits for, or one: else it
         were suspended again at once."""
-        memory = self._memory
+        memory, shares = self._memory, self._shares()
         need = len(memory.swapped(space)) + 1
         wanted = {other: 1 for other in memory.spaces if other.pages.held.held and other is not space}
         for queue, count in self._promised.items():
             wanted[queue.space] = wanted.get(queue.space, 0) + count
-        above = sum(count for other, count in wanted.items() if rank(other) > rank(space))
-        if any(rank(queue.space) > rank(space) for queue in self.starved):
+        above = sum(count for other, count in wanted.items() if shares.goes_before(other, space, need))
+        if any(shares.goes_before(queue.space, space, need) for queue in self.starved):
             return False
         if needy and len(memory.pages.free) < need + above:
-            self._make_room(batch, space, need + above)
+            self._make_room(batch, space, need + above, need)
         return len(memory.pages.free) >= min(need + above, memory.pages.total)
 
     def close(self, space: AddressSpace) -> None:
@@ -285,5 +291,4 @@ class Pressure:
 
 
 def rank(space: AddressSpace) -> Rank:
-    priority = max((queue.priority for queue in space.queues), default=0)
-    return priority, -space.number
+    return priority_of(space), -space.number

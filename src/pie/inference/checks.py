@@ -36,7 +36,6 @@ def find_fault(work: Columns, spec: DriverSpec, contents: Contents) -> str:
 def faults(work: Columns, spec: DriverSpec, contents: Contents) -> Iterator[str]:
     yield from shape_faults(work)
     yield from bound_faults(work, spec)
-    yield from swap_faults(work)
     yield from copy_faults(work, spec)
     if len(work.inputs) > spec.embs:
         yield f"inputs: {len(work.inputs)} are more than the {spec.embs} embedding slots"
@@ -133,14 +132,6 @@ def bound_faults(work: Columns, spec: DriverSpec) -> Iterator[str]:
             values = values[:, place]
         if leaves(values, 0, most[what]):
             yield outside(column if place is None else f"{column}: {what}", values, 0, most[what])
-
-
-def swap_faults(work: Columns) -> Iterator[str]:
-    """In a pass pages leave first: one that came back with it would leave without what it holds."""
-    if len(work.swap_outs) and len(work.swap_ins):
-        both = np.intersect1d(work.swap_outs[:, 0], work.swap_ins[:, 1])
-        if len(both):
-            yield f"page {both[0]} leaves the device and comes back in one pass"
 
 
 def copy_faults(work: Columns, spec: DriverSpec) -> Iterator[str]:

@@ -15,6 +15,8 @@ from pie.inference.kernels.build import NoKernels
 
 VERSION = 6
 OPENMP = "libgomp.so.1"
+BUNDLED = "lib/libgomp*.so*", "../torch.libs/libgomp*.so*"
+"""Where builds of torch have one of their own."""
 
 
 class Product(Structure):
@@ -121,9 +123,9 @@ def share_threads() -> None:
     """Loads the OpenMP that torch brings along, so that there is one pool of threads if torch is loaded
     later; where there is none, the system's. Raises `OSError`."""
     found = importlib.util.find_spec("torch")
-    places = found.submodule_search_locations if found else None
-    bundled = [Path(place) / "lib" / OPENMP for place in places or ()]
-    ctypes.CDLL(str(next(filter(Path.exists, bundled), OPENMP)), ctypes.RTLD_GLOBAL)
+    folders = [Path(place) for place in (found and found.submodule_search_locations) or ()]
+    bundled = (path for folder in folders for part in BUNDLED for path in folder.glob(part))
+    ctypes.CDLL(str(next(bundled, OPENMP)), ctypes.RTLD_GLOBAL)
 
 
 class Kernels:
