@@ -1,6 +1,7 @@
 """Tenants share passes by their weights, within a priority."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,9 @@ class Room:
     def __init__(self, **options: object) -> None:
         spec = fake_spec(4000, embs=4000, page_size=4, slots=400)
         chosen = ControlSettings(**{"max_batch_tokens": 4, "patience": 10**6, **options})  # type: ignore[arg-type]
-        self.world = World(chosen, spec, auto=False)
+        self.world = World(chosen, spec, auto=False, seconds=lambda work: self.seconds(len(work.inputs)))
+        self.seconds: Callable[[int], float] = lambda _: 1.0
+        """Of a pass with so many inputs."""
         self.got: Counter[str] = Counter()
         self.programs: list[tuple[Program, str]] = []
 
@@ -83,6 +86,30 @@ def test_what_a_tenant_cannot_use_goes_to_the_others() -> None:
     got = room.passes(100)
     assert got["quiet"] == pytest.approx(100, abs=3)
     assert sum(got.values()) == pytest.approx(400, abs=12)
+
+
+def rate(room: Room, tenant: str, passes: int) -> float:
+    """Tokens of a tenant in a second."""
+    before, began = room.tokens()[tenant], room.world.clock.now()
+    for _ in range(passes):
+        room.world.pump()
+        room.world.clock.run_next()
+    return (room.tokens()[tenant] - before) / (room.world.clock.now() - began)
+
+
+@pytest.mark.parametrize(("weight", "least"), [(1.0, 0.5), (3.0, 0.75)])
+def test_a_flood_slows_a_tenant_down_by_no_more_than_its_share_allows(weight: float, least: float) -> None:
+    """Passes take as long as those of a real model: 9 ms for one input, 118 for 128."""
+    room = Room(max_batch_tokens=2048, weights={"quiet": weight})
+    room.seconds = lambda inputs: 0.009 + 0.00085 * inputs
+    for _ in range(2):
+        room.add("quiet")
+    alone = rate(room, "quiet", 60)
+    for _ in range(60):
+        room.add("flood")
+    rate(room, "quiet", 60)  # prompts are read, and sizes become known
+    assert rate(room, "quiet", 60) > least * alone
+    assert rate(room, "flood", 60) > 0.15 * 60 / room.seconds(60)
 
 
 def test_a_tenant_alone_gets_everything() -> None:

@@ -61,6 +61,8 @@ class Batch:
         """To be answered when the pass has returned."""
         self.tenants = 1
         """That use this model."""
+        self.most_inputs = settings.max_batch_tokens
+        """Of forwards."""
         self.prefilled = 0
         """Inputs of forwards that have a budget."""
         self.embedded: dict[CommandQueue, EmbedWork] = {}

@@ -1,5 +1,7 @@
 """How long things take: passes of different sizes, programs until they ask for more. Measured, smoothed."""
 
+import math
+
 from pie.core.passes import Pass
 
 _SMOOTHING = 0.2
@@ -42,13 +44,24 @@ class Pace:
         return fixed + (seconds - fixed) * tokens / usual
 
     def fixed(self) -> float | None:
-        """What a pass takes beside what each of its tokens adds: where the line through the smallest and the
-        largest passes begins. None while all were of about the same size."""
+        """What a pass takes beside what each of its tokens adds. None while all were of about the same
+        size."""
+        line = self._line()
+        return None if line is None else line[0]
+
+    def fixed_tokens(self) -> float:
+        """How many tokens add as much as a pass takes anyway. Without end while that is not known."""
+        fixed, each = self._line() or (0.0, 0.0)
+        return fixed / each if each else math.inf
+
+    def _line(self) -> tuple[float, float] | None:
+        """Through the smallest and the largest passes: where it begins, and what each token adds."""
         sizes = sorted(size for size in self._by_size if size)
         if len(sizes) < 2:
             return None
         (few, short), (many, long) = self._by_size[sizes[0]], self._by_size[sizes[-1]]
-        return max(0.0, short - few * max(0.0, long - short) / max(1.0, many - few))
+        each = max(0.0, long - short) / max(1.0, many - few)
+        return max(0.0, short - few * each), each
 
 
 class Comebacks:

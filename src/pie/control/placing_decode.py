@@ -86,7 +86,7 @@ def _has_room(batch: Batch) -> bool:
     columns, settings = batch.columns, batch.settings
     return (
         settings.fuse
-        and len(columns.inputs) < settings.max_batch_tokens
+        and len(columns.inputs) < batch.most_inputs
         and rows_of_logits(columns) < settings.max_batch_dists
     )
 

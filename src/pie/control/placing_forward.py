@@ -91,7 +91,7 @@ def place_forward(batch: Batch, entry: Entry, work: ForwardWork) -> bool:
             work.become(rest)
         return False
     taken = len(batch.columns.inputs)
-    if (budgeted and batch.prefilled) or (taken and taken + count > settings.max_batch_tokens):
+    if (budgeted and batch.prefilled) or (taken and taken + count > batch.most_inputs):
         return False
     return place_some(batch, entry, work, budgeted)
 
@@ -102,10 +102,15 @@ def is_budgeted(batch: Batch, queue: CommandQueue, count: int) -> bool:
 
 
 def room_for(batch: Batch, budgeted: bool) -> int:
-    """How many inputs of one forward the pass may still take."""
-    settings = batch.settings
-    room = settings.max_batch_tokens - len(batch.columns.inputs)
-    return min(room, settings.prefill_tokens - batch.prefilled) if budgeted else room
+    """How many inputs of one forward the pass may still take. Of a prompt at least a page, or it were never
+    read where others must not wait."""
+    settings, taken = batch.settings, len(batch.columns.inputs)
+    room = batch.most_inputs - taken
+    if not budgeted:
+        return room
+    if not batch.prefilled:
+        room = max(room, min(batch.spec.page_size, settings.max_batch_tokens - taken))
+    return min(room, settings.prefill_tokens - batch.prefilled)
 
 
 def place_some(batch: Batch, entry: Entry, work: ForwardWork, budgeted: bool) -> bool:

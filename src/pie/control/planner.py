@@ -6,7 +6,7 @@ What has to be told to programs is collected in `outcomes`, for the caller to de
 """
 
 import math
-from collections import deque
+from collections import Counter, deque
 
 from pie.control.batch import Batch
 from pie.control.desk import Desk, Turn
@@ -20,7 +20,7 @@ from pie.control.placing import PLACERS
 from pie.control.policies import Outlook, make_policy
 from pie.control.pressure import Pressure
 from pie.control.queue import CommandQueue
-from pie.control.riders import find_riders
+from pie.control.riders import find_riders, inputs_of
 from pie.control.settings import ControlSettings
 from pie.control.sharing import Sharing
 from pie.control.ticket import Entry, Ticket
@@ -242,6 +242,8 @@ class Planner:
         order = self._sharing.order(self.waiting, patience)
         riders = find_riders(self.waiting, patience)
         batch.tenants = self._sharing.tenants
+        if batch.tenants > 1:
+            batch.most_inputs = min(batch.most_inputs, self._most_inputs())
         for queue in order:
             if len(batch) == most:
                 break
@@ -256,6 +258,20 @@ class Planner:
                 self.waiting.pop(queue, None)
             elif entry.joined:
                 self._enlist(queue, now)
+
+    def _most_inputs(self) -> int:
+        """Of a pass, where several tenants want something, or have it in flight and will be back."""
+        wanted, there = Counter[str](), Counter[str]()
+        for queue in self.waiting:
+            wanted[queue.space.tenant] += inputs_of(queue)
+        for ticket in self.in_flight:
+            for entry in ticket.entries:
+                there[entry.queue.space.tenant] += entry.tokens
+        wanted |= there
+        if len(wanted) < 2:
+            return self._settings.max_batch_tokens
+        most = self._sharing.most_inputs(wanted, self.pace.fixed_tokens())
+        return int(min(self._settings.max_batch_tokens, max(most, 1)))
 
     def _put_to_sleep(self, queue: CommandQueue) -> None:
         """Its program is suspended."""

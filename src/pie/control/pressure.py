@@ -83,7 +83,7 @@ class Pressure:
             if self._make_room(batch, queue.space, count, count):
                 self._promised[queue] = count
             else:
-                self._starve(batch, queue)
+                self._starve(batch, queue, count)
             return True
 
     def _make_room(self, batch: "Batch", space: AddressSpace, count: int, own: int) -> bool:
@@ -159,9 +159,12 @@ class Pressure:
             self.starved.pop(queue, None)
             self._promised.pop(queue, None)
 
-    def _starve(self, batch: "Batch", queue: CommandQueue) -> None:
-        """Waits for pages of those who go first. Raises `OutOfResources` where there are none to wait for."""
+    def _starve(self, batch: "Batch", queue: CommandQueue, count: int) -> None:
+        """Waits for pages of those who go first. Raises `OutOfResources` where there are none to wait for, or
+        where not even all of them were enough."""
         memory, now = self._memory, batch.now
+        if self._never_fits(queue, count):
+            raise self.too_little()
         since = self._retrying.get(queue, now)
         helpful = any(
             other.queues and other.pages.held.held and other is not queue.space for other in memory.spaces
@@ -171,6 +174,12 @@ class Pressure:
         self.starved[queue] = since
         self._free = len(memory.pages.free)
         self._tried = now
+
+    def _never_fits(self, queue: CommandQueue, count: int) -> bool:
+        """With what its program holds, and no other queue of it that may give something back."""
+        held = {lease.physical for lease in queue.space.pages.living()} - {None}
+        others = any(other.work for other in queue.space.queues if other is not queue)
+        return len(held) + count > self._memory.pages.total and not others
 
     def too_little(self) -> OutOfResources:
         pages, host = self._memory.pages, self._memory.host
@@ -197,14 +206,16 @@ class Pressure:
 
     def hopeless(self, now: float) -> list[CommandQueue]:
         """Queues that have waited for too long while nobody got on: those of the program of the lowest rank.
-        What it gives up may help the others, who wait anew."""
+        What it gives up may help the others, who wait anew. (What a suspended one gives up helps only where
+        host memory is short.)"""
         waiting = {**self.asleep, **self.starved}
         deadlocked = now - self.last_pass > DEADLOCK_SECONDS and self._is_deadlocked()
         stuck = [queue for queue, since in waiting.items() if deadlocked or self._too_long(since, now)]
         if not stuck:
             return []
         self.last_pass = now
-        lowest = min((queue.space for queue in stuck), key=rank)
+        wanting = [queue for queue in stuck if queue in self.starved and self._memory.host.free]
+        lowest = min((queue.space for queue in wanting or stuck), key=rank)
         return [queue for queue in stuck if queue.space is lowest]
 
     def _is_deadlocked(self) -> bool:

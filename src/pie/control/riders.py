@@ -50,10 +50,15 @@ def find_riders(waiting: Iterable[CommandQueue], patience: int) -> Riders | None
 
 def is_wide(queue: CommandQueue) -> bool:
     """Whether its next command takes more than a decoding step does."""
+    return inputs_of(queue) > 1
+
+
+def inputs_of(queue: CommandQueue) -> int:
+    """About how many its next command brings into a pass."""
     match queue.work[0]:
         case EmbedWork(embs=embs) | ScoreWork(embs=embs):
-            return len(embs) > 1
+            return len(embs)
         case ForwardWork(inputs=inputs) | StatsWork(forward=ForwardWork(inputs=inputs)):
-            return len(inputs) > 1
+            return len(inputs)
         case _:
-            return False
+            return 1

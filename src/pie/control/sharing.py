@@ -16,6 +16,9 @@ from heapq import heapify, heappop, heapreplace
 from pie.control.queue import CommandQueue
 from pie.control.ticket import Entry
 
+KEPT = 0.5
+"""Of what a tenant may be slowed down by others, so much is planned."""
+
 
 class Sharing:
     """Of one planner. Costs next to nothing while there is one tenant."""
@@ -50,6 +53,19 @@ class Sharing:
             self._now = max(self._now, began)
             cost = entry.tokens + entry.dists  # what else it does takes nothing that others lack
             self._next[tenant] = began + cost / self.weights.get(tenant, 1.0)
+
+    def most_inputs(self, wanted: Mapping[str, int], fixed: float) -> float:
+        """How many inputs a pass may have, so that nobody's takes longer than its share of the driver's time
+        says: of two tenants alike, not twice as long as with its own inputs alone. `wanted`: inputs of those
+        who are here; `fixed`: how many inputs add as much as a pass takes anyway.
+
+        A part of that is left for what no plan can avoid, such as the pass that is under way.
+        """
+        total = sum(self.weights.get(tenant, 1.0) for tenant in wanted)
+        stretch = {tenant: 1 + KEPT * (total / self.weights.get(tenant, 1.0) - 1) for tenant in wanted}
+        return min(
+            stretch[tenant] * count + (stretch[tenant] - 1) * fixed for tenant, count in wanted.items()
+        )
 
     def sent(self, waiting: Iterable[CommandQueue]) -> None:
         """The pass is complete, and these were left out."""
