@@ -6,7 +6,7 @@ host memory, and their commands sleep. So the oldest program of the highest prio
 it, in the end, everybody. A program comes back when it has commands and its pages fit.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pie.control.addresses import AddressSpace
@@ -100,22 +100,30 @@ class Pressure:
                 self._suspend(batch, victim)
         return memory.obtainable_pages >= count
 
-    def _victims(self, batch: "Batch", space: AddressSpace, count: int) -> list[AddressSpace]:
+    def _victims(self, batch: "Batch", space: AddressSpace, count: int) -> Iterator[AddressSpace]:
         """Whose pages may be taken for `space`, which wants so many; those that will miss them least come
-        first."""
-        shares = self._shares()
+        first. Each is asked for when the one before has gone: its tenant has less then."""
         starving = {queue.space for queue in (*self.starved, *self._retrying)}
+        candidates = self._candidates(batch, space)
+        shares = self._shares()
+        for other in sorted(
+            candidates, key=lambda one: self._regret(one, candidates[one], shares, batch.now)
+        ):
+            size, now = len(self._memory.movable(other)), self._shares()
+            if candidates[other] or now.may_take(space, count, other, size, other in starving):
+                yield other
+
+    def _candidates(self, batch: "Batch", space: AddressSpace) -> dict[AddressSpace, bool]:
+        """Who has pages that can leave with this pass, and whether it is idle."""
         excused = batch.returned | {entry.queue.space for entry in batch.entries}
         busy = {entry.queue.space for ticket in self._in_flight for entry in ticket.entries}
         found: dict[AddressSpace, bool] = {}
         for other in self._memory.spaces:
             if other is space or other.suspended or other in excused or not other.queues:
                 continue
-            idle = other not in busy and self._is_idle(other, batch.now)
-            size = len(self._memory.movable(other))
-            if size and (idle or shares.may_take(space, count, other, size, other in starving)):
-                found[other] = idle
-        return sorted(found, key=lambda other: self._regret(other, found[other], shares, batch.now))
+            if self._memory.movable(other):
+                found[other] = other not in busy and self._is_idle(other, batch.now)
+        return found
 
     def _shares(self) -> PageShares:
         return PageShares(self._memory.spaces, self._settings.weights, self._memory.pages.total)
