@@ -24,8 +24,8 @@ from pie.core.progress import NoProgress
 from pie.inference.compiled import CompiledLlama
 from pie.inference.early import base_environment
 from pie.inference.executor import ModelExecutor
+from pie.inference.packed_product import PackedProduct
 from pie.inference.settings import InferenceSettings
-from pie.inference.small_product import SmallProduct
 from pie.inference.storage import PageStorage
 from pie.models import DEFAULT_SOURCE, ModelStore, StoredModel, load_tokenizer
 from pie.settings import Settings
@@ -183,7 +183,7 @@ def measure_lengths(report: Report, model: StoredModel, way: Way, repeats: int) 
 
 def measure_quality(report: Report, model: StoredModel, ways: tuple[Way, ...], count: int) -> None:
     texts = windows(load_tokenizer(model).encode(text()), count)
-    reference = Reference(Bench(model, Way("fp32"), 1, 16).executor.engine, texts)
+    reference = Reference(Bench(model, Way("fp32", "torch"), 1, 16).executor.engine, texts)
     for way in ways:
         engine = Bench(model, way, 1, 16).executor.engine
         found = reference.compare(engine)
@@ -219,7 +219,7 @@ def weight_bytes(model: StoredModel, way: Way) -> int:
     products = [weights.head]
     for layer in weights.layers:
         products += layer.qkv, layer.out, layer.gate_up, layer.down
-    return sum(product.bytes for product in products if isinstance(product, SmallProduct))
+    return sum(product.bytes for product in products if isinstance(product, PackedProduct))
 
 
 def median_ms(seconds: list[float]) -> float:

@@ -69,8 +69,28 @@ async def test_a_reader_that_leaves_makes_room() -> None:
         outbox.put(event)
     woken: list[int] = []
     outbox.when_room(lambda: woken.append(1))
-    await reader.aclose()  # type: ignore[attr-defined]
+    await reader.aclose()
     assert woken == [1]
+    assert not outbox.full
+    assert [event async for event in reader] == []
+
+
+async def test_nothing_is_dropped_before_a_reader_that_has_not_begun_yet() -> None:
+    outbox = Outbox()
+    reader = outbox.read()
+    for event in messages(MOST_KEPT + 5):
+        outbox.put(event)
+    outbox.end()
+    assert [event async for event in reader] == messages(MOST_KEPT + 5)
+
+
+def test_a_reader_that_nobody_has_any_more_makes_room() -> None:
+    outbox = Outbox()
+    reader = outbox.read()
+    for event in messages(MOST_UNREAD + 1):
+        outbox.put(event)
+    assert outbox.full
+    del reader
     assert not outbox.full
 
 

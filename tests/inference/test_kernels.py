@@ -14,14 +14,14 @@ from pie.inference.by_parts import ByParts
 from pie.inference.compiled import CompiledLlama
 from pie.inference.compiled_attention import CompiledAttention
 from pie.inference.device import Processor
-from pie.inference.forms import SmallForm
+from pie.inference.forms import Bits, PackedForm
 from pie.inference.kernels.library import Kernels
 from pie.inference.logits import allow_only, measure, top_tokens
 from pie.inference.measures import IMPOSSIBLE
-from pie.inference.packing import Packed, group4, interleaved, pack4, pack8, padded, turn
+from pie.inference.packed_product import PackedMatrix, PackedProduct, packed_weights
+from pie.inference.packing import Packed, group4, interleaved, pack4, pack8, pack_wide, padded, turn
 from pie.inference.prepared import PreparedWeights
 from pie.inference.rotary import Rotary
-from pie.inference.small_product import SmallMatrix, SmallProduct, small_weights
 from pie.inference.storage import KvPrecision, PageStorage
 from pie.inference.visibility import Block, Rows, View
 from pie.inference.window import with_window
@@ -57,8 +57,10 @@ SIZE = 8
 
 
 def quantised(x: torch.Tensor, bits: int) -> torch.Tensor:
-    """[inputs, columns] rounded to 8 bits as the kernels do: in groups of 32 for weights of 4 bits, else
-    turned, with one scale an input."""
+    """[inputs, columns] rounded as the kernels do: to 8 bits in groups of 32 for weights of 4 bits, to 8 bits
+    and turned, with one scale an input, for 8, not at all for more."""
+    if bits > 8:
+        return x
     groups = x.view(len(x), -1, 32) if bits == 4 else turned(x)[:, None]
     scales = groups.abs().amax(2, keepdim=True) / 127
     found = ((groups / scales).round() * scales).nan_to_num(0.0).view(x.shape)
@@ -69,8 +71,8 @@ def turned(x: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(turn(x.numpy()))
 
 
-def product_of(kernels: Kernels, data: NDArray[np.uint8], *shape: int) -> SmallProduct:
-    return SmallProduct(kernels, SmallMatrix(data, *shape))
+def product_of(kernels: Kernels, data: NDArray[np.uint8], *shape: int) -> PackedProduct:
+    return PackedProduct(kernels, PackedMatrix(data, *shape))
 
 
 def storage(config: ModelConfig, pages: int, scratch: int, precision: KvPrecision = "fp32") -> PageStorage:
@@ -83,11 +85,11 @@ def numbers(seed: int, *shape: int) -> NDArray[np.float32]:
 
 def random_matrix(rows: int, columns: int, bits: int) -> Packed:
     values = np.random.default_rng(rows).standard_normal((rows, columns)).astype(np.float32)
-    data = pack8(values) if bits == 8 else pack4(group4(values))
+    data = pack4(group4(values)) if bits == 4 else pack8(values) if bits == 8 else pack_wide(values, bits)
     return Packed(rows, columns, bits, data)
 
 
-@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("bits", [4, 8, 16, 32])
 @pytest.mark.parametrize("shape", [(32, 32), (64, 96), (40, 72), (7, 5)])
 @pytest.mark.parametrize("tokens", [1, 2, 3, 4, 9, 300])
 def test_a_product_is_that_of_the_rounded_numbers(
@@ -102,7 +104,7 @@ def test_a_product_is_that_of_the_rounded_numbers(
     torch.testing.assert_close(torch.from_numpy(product(x.numpy())), wanted, atol=2e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("bits", [4, 8, 16, 32])
 def test_strangers_in_the_batch_change_no_bit_of_a_product(kernels: Kernels, bits: int) -> None:
     packed = random_matrix(64, 96, bits)
     product = product_of(kernels, packed.data, 64, 96, bits)
@@ -130,17 +132,24 @@ def test_two_matrices_in_turns_come_out_one_below_the_other(kernels: Kernels) ->
     assert np.array_equal(turns(x), plain(x))
 
 
+def test_32_bits_are_kept_exactly_and_16_rounded_as_torch_does() -> None:
+    full, half = random_matrix(40, 72, 32), random_matrix(40, 72, 16)
+    values = np.random.default_rng(40).standard_normal((40, 72)).astype(np.float32)
+    assert np.array_equal(full.floats()[:40, :72], values)
+    assert np.array_equal(half.floats()[:40, :72], torch.from_numpy(values).bfloat16().float().numpy())
+
+
 class Whole:
     """A tiny model in groups, on compiled kernels and product by product, over the same pages."""
 
     def __init__(
-        self, kernels: Kernels, model: StoredModel, folder: Path, form: SmallForm, many: int = 1
+        self, kernels: Kernels, model: StoredModel, folder: Path, form: PackedForm, many: int = 1
     ) -> None:
         config = model.config
         self.config = config
         self.pages = storage(config, 8, 64)
         tensors = PreparedWeights(folder).load(model, config, form, NoProgress())
-        weights = small_weights(kernels, tensors, config, form, many)
+        weights = packed_weights(kernels, tensors, config, form, many)
         self.compiled = CompiledLlama(config, weights, kernels, self.pages)
         self.plain = ByParts(config, weights, threads=2)
         self.attention = CompiledAttention(kernels, self.pages, config.heads)
@@ -166,18 +175,18 @@ def mixed_view(pages: PageStorage) -> View:
     return View(places, np.arange(9, dtype=np.int32), rows, [Block(1, 8, slots, mask)])
 
 
-@pytest.mark.parametrize("many", [9, 10])
+@pytest.mark.parametrize(("form", "many"), [((4, 8), 9), ((4, 8), 10), ((32,), 1)])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_all_layers_in_one_call_are_those_one_by_one(
     kernels: Kernels,
     make_model: Callable[[ModelConfig], StoredModel],
     tmp_path: Path,
     shape: str,
+    form: tuple[Bits, ...],
     many: int,
 ) -> None:
     """The view has nine inputs: in both layouts of the weights."""
-    form = SmallForm((4, 8))
-    whole = Whole(kernels, make_model(SHAPES[shape]), tmp_path / "prepared", form, many)
+    whole = Whole(kernels, make_model(SHAPES[shape]), tmp_path / "prepared", PackedForm(form), many)
     cells = numbers(4, *whole.pages.cells.shape)
     whole.pages.cells[:] = cells
     view = with_window(mixed_view(whole.pages), whole.pages, whole.config.window)
@@ -269,7 +278,7 @@ def test_a_mask_leaves_what_it_allows(kernels: Kernels, vocabulary: int) -> None
 def test_hidden_states_that_are_not_finite_are_noticed(
     kernels: Kernels, tiny_model: StoredModel, tmp_path: Path, value: float
 ) -> None:
-    whole = Whole(kernels, tiny_model, tmp_path / "prepared", SmallForm((8,)))
+    whole = Whole(kernels, tiny_model, tmp_path / "prepared", PackedForm((8,)))
     hidden = np.ones((2, TINY.hidden_size), np.float32)
     hidden[1, 5] = value
     entropies = whole.compiled.measure(whole.compiled.logits(hidden)).entropies
@@ -287,7 +296,7 @@ def test_the_best_token_needs_no_logits_to_be_kept(
     vocabulary: int,
 ) -> None:
     config = replace(TINY, vocabulary_size=vocabulary)
-    whole = Whole(kernels, make_model(config), tmp_path / "prepared", SmallForm((8,)))
+    whole = Whole(kernels, make_model(config), tmp_path / "prepared", PackedForm((8,)))
     hidden = numbers(6, rows, TINY.hidden_size)
     wanted = whole.compiled.measure(whole.compiled.logits(hidden)).tokens
     assert whole.compiled.best(hidden)[0].tolist() == wanted.tolist()

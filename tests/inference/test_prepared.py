@@ -14,7 +14,7 @@ import torch
 from pie.core.errors import OutOfResources
 from pie.core.progress import NoProgress
 from pie.inference import prepared
-from pie.inference.forms import BrainForm, Form, FullForm, RowForm, SmallForm
+from pie.inference.forms import BrainForm, Form, FullForm, PackedForm, RowForm
 from pie.inference.layout import Floats, in_pairs
 from pie.inference.packing import Packed, fill, turn
 from pie.inference.prepared import DATA, INDEX, PreparedWeights, plan_layout
@@ -28,7 +28,12 @@ def cache(tmp_path: Path) -> PreparedWeights:
 
 
 FULL = FullForm(tied=True)
-FORMS: tuple[Form, ...] = (FULL, BrainForm(), RowForm(), SmallForm((4,)), SmallForm((8,)), SmallForm((4, 8)))
+FORMS: tuple[Form, ...] = (
+    FULL,
+    BrainForm(),
+    RowForm(),
+    *map(PackedForm, ((4,), (8,), (4, 8), (16,), (32,))),
+)
 
 
 def load(cache: PreparedWeights, model: StoredModel, form: Form = FULL) -> dict[str, torch.Tensor]:
@@ -77,7 +82,7 @@ def test_rows_of_bytes_are_within_half_a_step(cache: PreparedWeights, tiny_model
 
 
 def packed_down(cache: PreparedWeights, model: StoredModel, bits: Literal[4, 8]) -> Floats:
-    weights = load(cache, model, SmallForm((bits,)))
+    weights = load(cache, model, PackedForm((bits,)))
     return Packed(TINY.hidden_size, TINY.intermediate_size, bits, weights["1.down"].numpy()).floats()
 
 
@@ -103,7 +108,7 @@ def test_what_is_turned_twice_is_as_it_was() -> None:
 
 
 def test_gate_and_up_go_in_turns(cache: PreparedWeights, tiny_model: StoredModel) -> None:
-    weights, tensors = load(cache, tiny_model, SmallForm((8,))), read(tiny_model)
+    weights, tensors = load(cache, tiny_model, PackedForm((8,))), read(tiny_model)
     inner = TINY.intermediate_size
     packed = Packed(2 * inner, TINY.hidden_size, 8, weights["1.gate_up"].numpy()).floats()
     up = fused(tensors, "mlp.up_proj")

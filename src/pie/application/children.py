@@ -8,7 +8,7 @@ and how many of them are alive is bounded for each tree. A child ends with its p
 import asyncio
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from pie.core.errors import (
     LimitExceeded,
     UnknownId,
 )
-from pie.core.events import Blob, Failed, Finished, Message
+from pie.core.events import Blob, Event, Failed, Finished, Message
 from pie.core.programs import Component, Launch, Limits, Program, Source, Standard
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Child:
         self._blobs: Line[bytes] = Line(self._room.set)
         self._heard = False
         """Its parent has received from it."""
-        self._relay = asyncio.create_task(self._pass_on())
+        self._relay = asyncio.create_task(self._pass_on(instance.events()))
 
     def wait(self) -> Future:
         """Completes with the result, or fails with `ChildFailed`."""
@@ -105,8 +105,8 @@ class Child:
     def _name(self) -> str:
         return f"child {self.number} ({self.instance.program})"
 
-    async def _pass_on(self) -> None:
-        async for event in self.instance.events():
+    async def _pass_on(self, events: AsyncIterator[Event]) -> None:
+        async for event in events:
             if isinstance(event, Message):
                 self._texts.post(event.text)
             elif isinstance(event, Blob):

@@ -50,7 +50,8 @@ class Instance:
         self._when_ended: list[Callable[[Finished | Failed], None]] = []
 
     def events(self) -> AsyncIterator[Event]:
-        """From the first event on, as far as they are kept; ends after `Finished` or `Failed`.
+        """From the first event on, as far as they are kept; ends after `Finished` or `Failed`. Whoever asks
+        in the same turn of the loop as the launch misses nothing.
 
         While somebody reads, a program that sends faster than they read waits for them.
         """

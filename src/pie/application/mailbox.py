@@ -5,8 +5,9 @@ more is kept for late readers, as far as it is short. Towards the program: `post
 """
 
 import asyncio
+import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from pie.application.futures import Future
 from pie.application.line import Line
@@ -30,7 +31,7 @@ def size_of(event: Event) -> int:
     return len(event.data) if isinstance(event, Blob) else 0
 
 
-class _Reader:
+class _Place:
     """How far one client has read: events and bytes since the beginning."""
 
     __slots__ = ("bytes", "events", "waiter")
@@ -55,7 +56,7 @@ class Outbox:
         self._events = 0
         self._bytes = 0
         """Put since the beginning."""
-        self._readers: list[_Reader] = []
+        self._places: list[_Place] = []
         self._ended = False
         self._on_room: list[Callable[[], None]] = []
         """Wake those who wait for room."""
@@ -64,8 +65,8 @@ class Outbox:
     def full(self) -> bool:
         """A reader is attached and has more than its share before it."""
         return any(
-            self._events - reader.events >= MOST_UNREAD or self._bytes - reader.bytes >= MOST_UNREAD_BYTES
-            for reader in self._readers
+            self._events - place.events >= MOST_UNREAD or self._bytes - place.bytes >= MOST_UNREAD_BYTES
+            for place in self._places
         )
 
     def put(self, event: Event) -> None:
@@ -76,41 +77,39 @@ class Outbox:
         self._bytes += size
         if self._too_much_kept():
             self._trim()
-        for reader in self._readers:
-            reader.notify()
+        for place in self._places:
+            place.notify()
 
     def end(self) -> None:
         """Nothing will be put any more."""
         self._ended = True
         self._let_go()
-        for reader in self._readers:
-            reader.notify()
+        for place in self._places:
+            place.notify()
 
-    async def read(self) -> AsyncIterator[Event]:
+    def read(self) -> "Reader":
         """Every event that is kept, then the new ones, until the end."""
-        reader = _Reader(self._events - len(self._kept), self._bytes - self.kept_bytes)
-        self._readers.append(reader)
-        try:
-            if reader.events:
-                yield Log("stderr", f"[{reader.events} earlier events were dropped]\n")
-            while True:
-                while reader.events < self._events:
-                    yield self._take(reader)
-                if self._ended:
-                    return
-                reader.waiter = asyncio.get_running_loop().create_future()
-                await reader.waiter
-        finally:
-            self._readers.remove(reader)
-            self._room()
+        place = _Place(self._events - len(self._kept), self._bytes - self.kept_bytes)
+        self._places.append(place)
+        return Reader(self, place)
 
-    def _take(self, reader: _Reader) -> Event:
-        event = self._kept[reader.events - self._events]
-        reader.events += 1
-        reader.bytes += size_of(event)
+    async def take(self, place: _Place) -> Event | None:
+        """The next one, None after the last."""
+        while place.events == self._events:
+            if self._ended:
+                return None
+            place.waiter = asyncio.get_running_loop().create_future()
+            await place.waiter
+        event = self._kept[place.events - self._events]
+        place.events += 1
+        place.bytes += size_of(event)
         if self._on_room:
             self._room()
         return event
+
+    def leave(self, place: _Place) -> None:
+        self._places.remove(place)
+        self._room()
 
     def when_room(self, wake: Callable[[], None]) -> None:
         """Calls `wake` once, when it is not full any more, or has ended."""
@@ -127,12 +126,43 @@ class Outbox:
 
     def _trim(self) -> None:
         """Drops the oldest events that are too many, but none that an attached reader has still to read."""
-        read = min((reader.events for reader in self._readers), default=self._events)
+        read = min((place.events for place in self._places), default=self._events)
         while self._too_much_kept() and self._events - len(self._kept) < read and len(self._kept) > 1:
             self.kept_bytes -= size_of(self._kept.popleft())
 
     def _too_much_kept(self) -> bool:
         return len(self._kept) > MOST_KEPT or self.kept_bytes > MOST_KEPT_BYTES
+
+
+class Reader:
+    """The events of an outbox, for one client: from the moment it is made, none is dropped before it.
+
+    It ends when it is closed, or when nobody has it any more, as the generators of `async for` do.
+    """
+
+    def __init__(self, outbox: Outbox, place: _Place) -> None:
+        self._outbox = outbox
+        self._place = place
+        self._dropped = place.events
+        self._leave = weakref.finalize(self, outbox.leave, place)
+        self._leave.atexit = False
+
+    def __aiter__(self) -> "Reader":
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._dropped:
+            count, self._dropped = self._dropped, 0
+            return Log("stderr", f"[{count} earlier events were dropped]\n")
+        event = await self._outbox.take(self._place) if self._leave.alive else None
+        if event is None:
+            self._leave()
+            raise StopAsyncIteration
+        return event
+
+    async def aclose(self) -> None:
+        """Nothing is kept for it any more."""
+        self._leave()
 
 
 class Inbox:

@@ -11,7 +11,7 @@ from pie.inference.attention import Attention
 from pie.inference.compiled_attention import CompiledAttention
 from pie.inference.llama import Llama
 from pie.inference.lora import BatchLora
-from pie.inference.small_product import SmallProduct
+from pie.inference.packed_product import PackedProduct
 from pie.inference.visibility import View
 from pie.inference.weights import LayerWeights, LlamaWeights
 from pie.models import ModelConfig
@@ -43,7 +43,7 @@ class ByParts:
 class TensorProduct:
     """A `Product` of torch in front of one of numpy."""
 
-    def __init__(self, product: SmallProduct) -> None:
+    def __init__(self, product: PackedProduct) -> None:
         self._product = product
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
@@ -87,5 +87,5 @@ def tensor_layer(layer: LayerWeights) -> LayerWeights:
     return replace(layer, **{name: for_torch(part) for name, part in every if part is not None})
 
 
-def for_torch(part: NDArray[np.float32] | SmallProduct) -> torch.Tensor | TensorProduct:
-    return TensorProduct(part) if isinstance(part, SmallProduct) else torch.from_numpy(part)
+def for_torch(part: NDArray[np.float32] | PackedProduct) -> torch.Tensor | TensorProduct:
+    return TensorProduct(part) if isinstance(part, PackedProduct) else torch.from_numpy(part)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pie.core.errors import Unavailable
 from pie.inference.compiled import MANY_INPUTS
-from pie.inference.forms import SmallForm
+from pie.inference.forms import PackedForm
 from pie.inference.kernels.library import Kernels
 from pie.inference.layout import tensors_of
 from pie.inference.settings import InferenceSettings
@@ -13,8 +13,14 @@ from pie.inference.torch_parts import torch_part
 from pie.models import ModelConfig, StoredModel, open_weights
 
 PRECISIONS = ("auto", "int4", "int8", "fp32", "bf16")
-SMALL = {"int4": SmallForm((4,)), "int8": SmallForm((8,)), "int4 and int8": SmallForm((4, 8))}
-"""Precisions of the compiled kernels. The last is what `auto` takes for a model's own 4-bit weights."""
+FORMS = {
+    "int4": PackedForm((4,)),
+    "int8": PackedForm((8,)),
+    "int4 and int8": PackedForm((4, 8)),
+    "bf16": PackedForm((16,)),
+    "fp32": PackedForm((32,)),
+}
+"""Weights of the compiled kernels by precision. `auto` takes the third for a model's own 4-bit weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ def choose_small(kernels: Kernels, model: StoredModel, config: ModelConfig) -> C
 def choose_pages(asked: str, precision: str, kernels: Kernels | None) -> KvPrecision:
     """For weights in `precision`. Raises `Unavailable` for what is not offered."""
     if asked == "auto":
-        return "int8" if kernels is not None and precision in SMALL else "fp32"
+        return "int8" if kernels is not None and precision.startswith("int") else "fp32"
     if asked == "int8" and kernels is None:
         raise Unavailable("kv_precision 'int8' needs the compiled kernels, on the processor; use 'fp32'")
     if asked == "fp32":

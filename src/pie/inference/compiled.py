@@ -15,8 +15,8 @@ from pie.inference.compiled_attention import CompiledAttention, cells_of
 from pie.inference.kernels import library
 from pie.inference.kernels.library import Kernels, address
 from pie.inference.measures import IMPOSSIBLE, Measures
+from pie.inference.packed_product import Floats, PackedProduct, widened
 from pie.inference.packing import padded
-from pie.inference.small_product import Floats, SmallProduct, widened
 from pie.inference.storage import PageStorage
 from pie.inference.torch_parts import torch_part
 from pie.inference.weights import PRODUCTS, LayerWeights, LlamaWeights
@@ -129,8 +129,8 @@ def struct_of(
     """The model's struct, and what must live as long."""
     alive: list[object] = [weights]
 
-    def small(product: object) -> SmallProduct:
-        if not isinstance(product, SmallProduct):
+    def small(product: object) -> PackedProduct:
+        if not isinstance(product, PackedProduct):
             raise TypeError("only packed weights can run in one call")
         return product
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pie.core.progress import Progress
 from pie.inference.attention import Attention
-from pie.inference.choice import SMALL, Choice, choose, choose_pages, refuse_graphs
+from pie.inference.choice import FORMS, Choice, choose, choose_pages, refuse_graphs
 from pie.inference.compiled import MANY_INPUTS, MOST_HEAD_DIM, CompiledLlama
 from pie.inference.compiled_attention import CompiledAttention
 from pie.inference.device import Device, Processor
@@ -15,10 +15,10 @@ from pie.inference.forms import Form
 from pie.inference.kernels.build import Builder, NoKernels
 from pie.inference.kernels.library import Kernels
 from pie.inference.model import Model
+from pie.inference.packed_product import packed_weights
 from pie.inference.prepared import PreparedWeights, Tensors
 from pie.inference.settings import InferenceSettings
 from pie.inference.sight import CompiledSight
-from pie.inference.small_product import small_weights
 from pie.inference.storage import PageStorage
 from pie.inference.torch_parts import torch_part
 from pie.inference.visibility import Look, look
@@ -58,13 +58,9 @@ class Opener:
             return self._open_in_torch()
         choice = choose(self.settings, self.model, self.config, kernels)
         pages = self._pages(choice, kernels, Processor())
+        model = self._compiled(choice, kernels, pages)
         attention, sees = CompiledAttention(kernels, pages, self.config.heads), CompiledSight(kernels).look
-        if choice.precision in SMALL:
-            model = self._compiled(choice, kernels, pages)
-            return Engine(model, attention, pages, Processor(), sees, said(choice, pages))
-        parts = self._torch(choice)
-        tensors = torch_part("by_parts").for_tensors(attention)
-        return Engine(parts.model(pages), tensors, pages, parts.device, sees, said(choice, pages))
+        return Engine(model, attention, pages, Processor(), sees, said(choice, pages))
 
     def load(self, form: Form) -> Tensors:
         """The weights in that form, prepared first where they are not."""
@@ -94,8 +90,8 @@ class Opener:
         return PageStorage(self.config, settings.pages, settings.page_size, settings.embs, precision, device)
 
     def _compiled(self, choice: Choice, kernels: Kernels, pages: PageStorage) -> CompiledLlama:
-        form = SMALL[choice.precision]
-        weights = small_weights(kernels, self.load(form), self.config, form, MANY_INPUTS)
+        form = FORMS[choice.precision]
+        weights = packed_weights(kernels, self.load(form), self.config, form, MANY_INPUTS)
         return CompiledLlama(self.config, weights, kernels, pages)
 
     def _kernels(self) -> Kernels | None:

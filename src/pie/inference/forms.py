@@ -7,7 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pie.inference.layout import Floats, Parts, Source, Tensor, pair_order
-from pie.inference.packing import Number, group4, interleaved, pack4, pack8, packed_size, padded
+from pie.inference.packing import (
+    Number,
+    brain,
+    group4,
+    interleaved,
+    pack4,
+    pack8,
+    pack_wide,
+    packed_size,
+    padded,
+)
 from pie.models import Groups, Weights
 from pie.models.groups import stacked
 
@@ -95,8 +105,7 @@ class BrainForm:
     def arrays(self, tensor: Tensor, checkpoint: Checkpoint) -> Arrays:
         if is_plain(tensor):
             return plain_arrays(tensor, checkpoint)
-        bits = checkpoint.floats(tensor).view(np.uint32)
-        return {tensor.name: ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16).view(np.int16)}
+        return {tensor.name: brain(checkpoint.floats(tensor)).view(np.int16)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,23 +129,29 @@ class RowForm:
         return {tensor.name: numbers, tensor.name + ".scales": scales}
 
 
+Bits = Literal[4, 8, 16, 32]
 MANY = ".many"
 """Of the second layout's name."""
 
 
 @dataclass(frozen=True, slots=True)
-class SmallForm:
-    """For the compiled kernels: 4 bits in groups, 8 bits in turned rows, or the layers' products in both, the
-    second for passes with many inputs. The head is always in 8 bits.
+class PackedForm:
+    """For the compiled kernels: 4 bits in groups, 8 bits in turned rows, 16 or 32 bits as they are, or the
+    layers' products in both of two, the second for passes with many inputs. The head never has 4 bits.
 
     4-bit groups of the checkpoint are taken as they are; anything else is rounded to nearest.
     """
 
-    layouts: tuple[Literal[4, 8], ...]
+    layouts: tuple[Bits, ...]
 
     @property
     def name(self) -> str:
-        return "int" + "-".join(str(bits) for bits in self.layouts)
+        return "-".join(("packed", *map(str, self.layouts)))
+
+    @property
+    def head_bits(self) -> Bits:
+        first = self.layouts[0]
+        return 8 if first == 4 else first
 
     def parts(self, tensor: Tensor) -> Parts:
         if is_plain(tensor):
@@ -149,23 +164,26 @@ class SmallForm:
         if is_plain(tensor):
             return plain_arrays(tensor, checkpoint)
         named = self._named(tensor).items()
-        return {name: (packed4 if bits == 4 else packed8)(tensor, checkpoint) for name, bits in named}
+        return {name: packed(tensor, checkpoint, bits) for name, bits in named}
 
-    def _named(self, tensor: Tensor) -> dict[str, int]:
+    def _named(self, tensor: Tensor) -> dict[str, Bits]:
         """What a tensor becomes: bits by name."""
         if tensor.kind == "head":
-            return {tensor.name: 8}
+            return {tensor.name: self.head_bits}
         return {tensor.name + MANY * turn: bits for turn, bits in enumerate(self.layouts)}
+
+
+def packed(tensor: Tensor, checkpoint: Checkpoint, bits: Bits) -> NDArray[np.uint8]:
+    if bits == 4:
+        return packed4(tensor, checkpoint)
+    values = ordered(tensor, checkpoint.floats(tensor))
+    return pack8(values) if bits == 8 else pack_wide(values, bits)
 
 
 def packed4(tensor: Tensor, checkpoint: Checkpoint) -> NDArray[np.uint8]:
     groups = checkpoint.groups(tensor) or group4(checkpoint.floats(tensor))
     scales, least = ordered(tensor, groups.scales), ordered(tensor, groups.least)
     return pack4(Groups(ordered(tensor, groups.numbers), scales, least))
-
-
-def packed8(tensor: Tensor, checkpoint: Checkpoint) -> NDArray[np.uint8]:
-    return pack8(ordered(tensor, checkpoint.floats(tensor)))
 
 
 def is_interleaved(tensor: Tensor) -> bool:

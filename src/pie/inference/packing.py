@@ -1,9 +1,10 @@
-"""Weights for the compiled kernels; `kernels/products.h` and `rows.h` say how they lie.
+"""Weights for the compiled kernels; `kernels/products.h`, `rows.h` and `wide.h` say how they lie.
 
 Four bits hold w = scale * q + least with q from 0 to 15, in groups of 32; scale and least value are fp16.
 Eight bits hold w H = scale * q with q from -127 to 127, one fp32 scale a row; H turns 64 columns at a time
-(32 where columns are no multiple of it) by Sylvester's Hadamard matrix. Rows and columns are filled up to
-multiples of 32 with zeros.
+(32 where columns are no multiple of it) by Sylvester's Hadamard matrix. Thirty-two bits are fp32 as it is,
+sixteen bits bf16, rounded to nearest even; 32 rows go together, column by column. Rows and columns are filled
+up to multiples of 32 with zeros.
 """
 
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ def padded(count: int) -> int:
 
 def packed_size(rows: int, columns: int, bits: int) -> int:
     """Bytes."""
+    if bits >= 16:
+        return padded(rows) * padded(columns) * bits // 8
     if bits == 8:
         return padded(rows) * (padded(columns) + 4)
     return padded(rows) * (padded(columns) // GROUP) * (GROUP // 2 + 4)
@@ -45,7 +48,7 @@ class Packed:
 
     def floats(self) -> Floats:
         """[padded rows, padded columns]"""
-        return unpack4(self) if self.bits == 4 else unpack8(self)
+        return {4: unpack4, 8: unpack8, 16: unpack_wide, 32: unpack_wide}[self.bits](self)
 
 
 def pack4(groups: Groups) -> Bytes:
@@ -67,6 +70,18 @@ def pack8(values: Floats) -> Bytes:
     blocks = q.astype(np.uint8).reshape(rows // LANES, LANES, columns // 4, 4)
     numbers = blocks.transpose(0, 2, 1, 3).reshape(rows // LANES, -1)
     return joined(numbers, scales.reshape(rows // LANES, LANES))
+
+
+def pack_wide(values: Floats, bits: int) -> Bytes:
+    full = fill(values).reshape(-1, GROUP, padded(values.shape[1])).transpose(0, 2, 1)
+    numbers = np.ascontiguousarray(full if bits == 32 else brain(full))
+    return numbers.view(np.uint8).ravel()
+
+
+def brain(values: Floats) -> NDArray[np.uint16]:
+    """bf16, rounded to nearest even."""
+    bits = values.view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
 
 
 def turn(values: Floats) -> Floats:
@@ -148,6 +163,15 @@ def unpack8(packed: Packed) -> Floats:
     blocks = numbers.reshape(rows // LANES, columns // 4, LANES, 4).transpose(0, 2, 1, 3)
     q = blocks.reshape(rows, columns).astype(np.float32) - 128
     return turn(q * kept.view(np.float32).reshape(rows, 1))
+
+
+def unpack_wide(packed: Packed) -> Floats:
+    if packed.bits == 32:
+        numbers = packed.data.view(np.float32)
+    else:
+        numbers = (packed.data.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    blocks = numbers.reshape(-1, padded(packed.columns), GROUP)
+    return np.ascontiguousarray(blocks.transpose(0, 2, 1)).reshape(padded(packed.rows), -1)
 
 
 def parted(packed: Packed, width: int) -> tuple[Bytes, Bytes]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,6 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from pie.application import Instance
 from pie.core.errors import InvalidArgument, NotFound, PieError, Timeout
+from pie.core.events import Event
+from pie.core.ids import InstanceId
 from pie.core.programs import DEFAULT_TENANT
 from pie.protocol import (
     SUBPROTOCOL,
@@ -96,18 +98,18 @@ class Session:
         application = self._service.launching()
         launch = to_launch(operation, self._service.settings.limits, self._tenant)
         instance = application.launch(launch)
-        relay = asyncio.create_task(self._relay(operation.ref, instance))
+        relay = asyncio.create_task(self._relay(operation.ref, instance.id, instance.events()))
         self._launched[operation.ref] = Launched(instance, operation.detach, relay)
 
-    async def _relay(self, ref: int, instance: Instance) -> None:
+    async def _relay(self, ref: int, id: InstanceId, events: AsyncIterator[Event]) -> None:
         try:
-            async for event in instance.events():
+            async for event in events:
                 self._outbox.put(to_frame(ref, event))
                 if self._outbox.full:
                     await self._outbox.wait_room()
         except Exception:
             # A border: whatever goes wrong with one launch, its client is told and the others go on.
-            log.exception("relaying the events of %s failed", instance.id)
+            log.exception("relaying the events of %s failed", id)
             self._outbox.put(FailedFrame(ref, "internal", "the server lost track of this program's events"))
         finally:
             self._launched.pop(ref, None)

@@ -22,7 +22,7 @@ struct Quantised {
 // Weights as `packing.py` lays them out, [rows, columns] both padded to multiples of 32.
 // 4 bits: for each 16 rows the numbers of all groups, then the scales of all groups. 4 vectors a group, low halves
 // columns 4j.., high halves 16+4j..; then 16 scales (fp16), 16 smallest values.
-// 8 bits: see `rows.h`.
+// 8 bits: see `rows.h`; 16 and 32: `wide.h`.
 struct Product {
     const uint8_t* data;
     int32_t rows;

@@ -32,7 +32,7 @@ inline Floats some_floats(const float* from, int count) {
     return value;
 }
 
-inline Floats all(float value) { return Floats{} + value; }
+inline Floats all(float value) { return value - Floats{}; }
 
 // a * b + c, rounded once where the processor can, and in the same way wherever it stands.
 inline Floats fused(Floats a, Floats b, Floats c) {

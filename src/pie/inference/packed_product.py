@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pie.inference.forms import MANY, SmallForm
+from pie.inference.forms import MANY, PackedForm
 from pie.inference.kernels import library
 from pie.inference.kernels.library import Kernels, address
 from pie.inference.packing import padded
@@ -16,7 +16,7 @@ from pie.models import ModelConfig
 Floats = NDArray[np.float32]
 
 
-class SmallMatrix:
+class PackedMatrix:
     """Packed weights, as the kernels take them."""
 
     def __init__(self, data: NDArray[np.uint8], rows: int, columns: int, bits: int, turns: int = 1) -> None:
@@ -35,12 +35,12 @@ class SmallMatrix:
         return apart[:, :, :each].reshape(len(out), -1)
 
 
-class SmallProduct:
+class PackedProduct:
     """`few` and `many`: the same weights in two layouts, or in one twice; `from_many`: inputs from which on
     the second is taken."""
 
     def __init__(
-        self, kernels: Kernels, few: SmallMatrix, many: SmallMatrix | None = None, from_many: int = 1
+        self, kernels: Kernels, few: PackedMatrix, many: PackedMatrix | None = None, from_many: int = 1
     ) -> None:
         self._kernels = kernels
         self.few = few
@@ -71,8 +71,8 @@ def widened(rows: Floats, width: int) -> Floats:
     return wide
 
 
-def small_weights(
-    kernels: Kernels, tensors: Mapping[str, NDArray[Any]], config: ModelConfig, form: SmallForm, many: int
+def packed_weights(
+    kernels: Kernels, tensors: Mapping[str, NDArray[Any]], config: ModelConfig, form: PackedForm, many: int
 ) -> LlamaWeights:
     """From the tensors of that form. `many`: inputs from which on the second layout is taken."""
     hidden, inner = config.hidden_size, config.intermediate_size
@@ -82,14 +82,16 @@ def small_weights(
         "gate_up": (2 * inner, hidden, 2),
     }  # fmt: skip
 
-    def product(name: str) -> SmallProduct:
+    def product(name: str) -> PackedProduct:
         if name == "head":
-            return SmallProduct(kernels, SmallMatrix(tensors[name], config.vocabulary_size, hidden, 8))
+            return PackedProduct(
+                kernels, PackedMatrix(tensors[name], config.vocabulary_size, hidden, form.head_bits)
+            )
         rows, columns, turns = shapes[name.partition(".")[2]]
         few, *others = (
-            SmallMatrix(tensors[name + MANY * turn], rows, columns, bits, turns)
+            PackedMatrix(tensors[name + MANY * turn], rows, columns, bits, turns)
             for turn, bits in enumerate(form.layouts)
         )
-        return SmallProduct(kernels, few, others[0] if others else None, many)
+        return PackedProduct(kernels, few, others[0] if others else None, many)
 
     return llama_weights(tensors, config, product)
