@@ -16,8 +16,8 @@ done
 
 # The contract as a header, the program as a core module ...
 wasm-tools component wit --json "$wit" | python3 "$here/make_bindings.py" >"$scratch/pie.h"
-clang --target=wasm32-wasi -O2 -Wall -Wextra -Werror -nostartfiles -Wl,--no-entry \
-    -I "$scratch" "$here/completion.c" -o "$scratch/module.wasm"
+clang --target=wasm32-wasi -O2 -Wall -Wextra -Werror -nostartfiles -nodefaultlibs -Wl,--no-entry \
+    -I "$scratch" "$here/completion.c" -lc -o "$scratch/module.wasm"
 
 # ... and the module as a component: its types come from the WIT. It needs nothing of WASI.
 wasm-tools component embed "$wit" --world inferlet "$scratch/module.wasm" -o "$scratch/embedded.wasm"
