@@ -90,8 +90,8 @@ def random_matrix(rows: int, columns: int, bits: int) -> Packed:
 
 
 @pytest.mark.parametrize("bits", [4, 8, 16, 32])
-@pytest.mark.parametrize("shape", [(32, 32), (64, 96), (40, 72), (7, 5)])
-@pytest.mark.parametrize("tokens", [1, 2, 3, 4, 9, 300])
+@pytest.mark.parametrize("shape", [(32, 32), (64, 96), (40, 72), (7, 5), (96, 192)])
+@pytest.mark.parametrize("tokens", [1, 2, 3, 4, 9, 16, 33, 300])
 def test_a_product_is_that_of_the_rounded_numbers(
     kernels: Kernels, bits: int, shape: tuple[int, int], tokens: int
 ) -> None:
@@ -105,10 +105,14 @@ def test_a_product_is_that_of_the_rounded_numbers(
 
 
 @pytest.mark.parametrize("bits", [4, 8, 16, 32])
-def test_strangers_in_the_batch_change_no_bit_of_a_product(kernels: Kernels, bits: int) -> None:
-    packed = random_matrix(64, 96, bits)
-    product = product_of(kernels, packed.data, 64, 96, bits)
-    x = numbers(1, 29, 96)
+@pytest.mark.parametrize("columns", [96, 128])
+def test_strangers_in_the_batch_change_no_bit_of_a_product(
+    kernels: Kernels, bits: int, columns: int
+) -> None:
+    """Also where single inputs go through vectors, and many through tiles."""
+    packed = random_matrix(64, columns, bits)
+    product = product_of(kernels, packed.data, 64, columns, bits)
+    x = numbers(1, 29, columns)
     together = product(x)
     assert all(np.array_equal(together[i : i + 1], product(x[i : i + 1])) for i in range(29))
 

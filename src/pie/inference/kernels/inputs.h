@@ -1,6 +1,7 @@
 // What a product takes: the activations of all tokens, rounded as its weights want them.
 #pragma once
 #include "buffers.h"
+#include "tile_rows.h"
 #include "wide.h"
 
 namespace pie {
@@ -13,7 +14,7 @@ public:
         bits_ = p.bits;
         const size_t count = (size_t)tokens * columns_;
         if (bits_ == 4) grow(groups_, count / GROUP);
-        else if (bits_ == 8) grow(numbers_, count), grow(scales_, tokens);
+        else if (bits_ == 8) grow(numbers_, count + (size_t)TILE_ROWS * columns_), grow(scales_, tokens);
         else grow(floats_, count);
     }
 
@@ -43,20 +44,28 @@ public:
         const size_t at = (size_t)first * columns_;
         switch (bits_) {
             case 4: return pie::multiply<ADD>(p, pair, &groups_[at / GROUP], tokens, y, stride);
-            case 8:
-                return multiply_rows<ADD>(p, pair, soon, {&numbers_[at], &scales_[first]}, tokens, y, stride);
+            case 8: return multiply_turned<ADD>(p, pair, soon, {&numbers_[at], &scales_[first]}, tokens, y, stride);
             case 16: return multiply_wide<Brain, ADD>(p, pair, soon, &floats_[at], tokens, y, stride);
             default: return multiply_wide<float, ADD>(p, pair, soon, &floats_[at], tokens, y, stride);
         }
     }
 
 private:
+    template <bool ADD>
+    static void multiply_turned(
+        const Product& p, int pair, int soon, const Turned& x, int tokens, float* y, int stride
+    ) {
+        const bool tiles = tokens >= LEAST_FOR_TILES && p.columns % TILE_COLUMNS == 0 && may_use_tiles();
+        if (tiles) multiply_in_tiles<ADD>(p, pair, soon, x, tokens, y, stride);
+        else multiply_rows<ADD>(p, pair, soon, x, tokens, y, stride);
+    }
+
     int columns_ = 0;
     int bits_ = 0;
     std::vector<Quantised> groups_;
-    std::vector<int8_t> numbers_;
+    Lines<int8_t> numbers_;
     std::vector<TokenScale> scales_;
-    std::vector<float> floats_;
+    Lines<float> floats_;
 };
 
 }  // namespace pie

@@ -12,6 +12,7 @@ int pie_version() { return 6; }
 
 // What the products of small numbers run on; "plain" where there is nothing better than C++.
 const char* pie_instructions() {
+    if (may_use_tiles()) return "AMX and AVX-512 VNNI";
 #if defined(__AVX512VNNI__)
     return "AVX-512 VNNI";
 #elif defined(__AVX512BW__)

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <climits>
 #include <vector>
+
+#include "matrix_unit.h"
 #if defined(__linux__)
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -116,12 +118,14 @@ template <class Work>
 void together(int threads, int stages, Times* times, Work&& work) {
     std::vector<Stage> all(stages);
     if (threads <= 1) {
+        const Tiles tiles;
         Member alone(all.data(), times);
         return work(alone);
     }
     std::atomic<int> members{0};
 #pragma omp parallel num_threads(threads)
     {
+        const Tiles tiles;
         Member member(all.data(), members.fetch_add(1) ? nullptr : times);
         work(member);
     }
