@@ -10,6 +10,8 @@ FOLDER = ROOT / "benchmarks" / "peers"
 ENVS = FOLDER / ".env"
 MODELS = ENVS / "models"
 SETUP = "benchmarks/peers/setup.sh"
+HAS_AMX = "amx_int8" in Path("/proc/cpuinfo").read_text()
+"""With it, vLLM's products of 8 bits take activations of 16 bits only, and its products of 16 bits are fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,9 @@ OPENVINO_4 = Engine("OpenVINO GenAI, Q4_1", "openvino", model("q4_1.gguf"), "4-b
 LLAMA_8 = Engine("llama.cpp, Q8_0", "llamacpp", model("q8_0.gguf"), "int8")
 LLAMA_41 = Engine("llama.cpp, Q4_1", "llamacpp", model("q4_1.gguf"), "4-bit")
 LLAMA_40 = Engine("llama.cpp, Q4_0", "llamacpp", model("q4_0.gguf"), "4-bit")
-VLLM_8 = Engine("vLLM, int8", "vllm", model("w8a8"), "int8", 240.0)
-VLLM_32 = Engine("vLLM, fp32", "vllm", model("fp32"), "fp32", 240.0)
+VLLM_8 = Engine("vLLM, int8", "vllm", (*model("w8a8"), "bfloat16" if HAS_AMX else "float32"), "int8", 240.0)
+VLLM_16 = Engine("vLLM, bf16", "vllm", (*model("fp32"), "bfloat16"), "bf16", 240.0)
+VLLM_32 = Engine("vLLM, fp32", "vllm", (*model("fp32"), "float32"), "fp32", 240.0)
 TRANSFORMERS = Engine("transformers, fp32", "transformers", model("fp32"), "fp32", 90.0)
 
 QUICK = (Row(PIE), Row(OPENVINO), Row(LLAMA_8), Row(LLAMA_41, streams=(1,)))
@@ -84,6 +87,7 @@ FULL = (
     Row(PIE, "generate", (8, 32)),
     Row(PIE_FP32),
     Row(VLLM_32),
+    Row(VLLM_16),
     Row(TRANSFORMERS, streams=(1, 8)),
 )
 """An order in which Pie's rows stand between the others'. llama.cpp's 4-bit models and transformers are far

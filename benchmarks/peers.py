@@ -31,7 +31,7 @@ from pie.settings import default_home
 PROMPT_TOKENS = 128
 TOKENS_OUT = {1: 128, 8: 64, 32: 64}
 ROUNDS = 3
-FULL_SECONDS, QUICK_SECONDS = 640.0, 180.0
+FULL_SECONDS, QUICK_SECONDS = 1800.0, 180.0
 """After this, no further run begins."""
 WAVE_SECONDS, WARM_SECONDS = 90.0, 60.0
 QUIET_LOAD = 0.7

@@ -1,4 +1,4 @@
-"""vLLM's engine with prefix caching, stepped in this process: `run_vllm.py FOLDER`. Compiles at its start."""
+"""vLLM's engine with prefix caching, stepped in this process: `run_vllm.py FOLDER DTYPE`. Compiles at its start."""
 
 import os
 import sys
@@ -19,10 +19,10 @@ from vllm import LLM, SamplingParams  # noqa: E402
 
 
 class Vllm:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, dtype: str) -> None:
         self.version = f"vllm {vllm.__version__}"
         self._model = LLM(
-            path, dtype="float32", max_model_len=2048, max_num_seqs=64, enable_prefix_caching=True
+            path, dtype=dtype, max_model_len=2048, max_num_seqs=64, enable_prefix_caching=True
         )
         self._engine = self._model.llm_engine
         self._requests = 0
@@ -57,4 +57,4 @@ class Vllm:
 
 if __name__ == "__main__":
     lines = Lines()
-    serve(lines, Vllm(sys.argv[1]))
+    serve(lines, Vllm(*sys.argv[1:]))

