@@ -218,7 +218,7 @@ private:
 
     void norm(Member& member, const float* weight, const float* hidden, int tokens) {
         const int padded = model_.padded_hidden;
-        member.share(REST, tokens, chunk_of(tokens, model_.threads), [&](int t) {
+        member.share(REST, tokens, large_chunk_of(tokens, model_.threads), [&](int t) {
             float* to = &work_[(size_t)t * padded];
             normalise(hidden + (size_t)t * padded, weight, model_.hidden, padded, model_.norm_eps, to);
             normed_.put(t, to);
@@ -236,7 +236,7 @@ private:
         const int inputs = view.inputs;
         norm(member, weights.attention_norm, hidden, inputs);
         multiply_shared<false>(member, threads, products.qkv, normed_, inputs, qkv_.data(), stride);
-        member.share(REST, inputs, chunk_of(inputs, threads), [&](int t) {
+        member.share(REST, inputs, large_chunk_of(inputs, threads), [&](int t) {
             float* qkv = &qkv_[(size_t)t * stride];
             ready(weights, qkv);
             turn_and_store(layer, view.places[t], qkv, turns + (size_t)t * heads.head_dim);
@@ -247,7 +247,7 @@ private:
         member.share(ATTENTION, blocks.tiles(), 1, [&](int i) {
             blocks.attend(i, layer, qkv_.data(), summed_.data(), stride, padded, whole.tile);
         });
-        member.share(REST, inputs, chunk_of(inputs, threads), [&](int t) {
+        member.share(REST, inputs, large_chunk_of(inputs, threads), [&](int t) {
             if (row_of_[t] >= 0) rows.finish(row_of_[t], summed_.data(), padded);
             seen_.put(t, &summed_[(size_t)t * padded]);
         });
@@ -259,7 +259,7 @@ private:
         const int padded = model_.padded_hidden, threads = model_.threads;
         if (!norm) return multiply_shared<true>(member, threads, product, x, tokens, hidden, padded);
         multiply_shared<false>(member, threads, product, x, tokens, added_.data(), padded);
-        member.share(REST, tokens, chunk_of(tokens, threads), [&](int t) {
+        member.share(REST, tokens, large_chunk_of(tokens, threads), [&](int t) {
             const size_t at = (size_t)t * padded;
             add_normalised(&added_[at], norm, model_.hidden, padded, model_.norm_eps, hidden + at);
         });
@@ -300,7 +300,7 @@ private:
             transform_columns(products.gate_up, item % columns, soon, first, std::min(TOKENS, tokens - first));
         });
         if (inner_.whole())
-            member.share(REST, tokens, chunk_of(tokens, threads), [&](int t) { inner_.put(t, &work_[(size_t)t * padded]); });
+            member.share(REST, tokens, large_chunk_of(tokens, threads), [&](int t) { inner_.put(t, &work_[(size_t)t * padded]); });
         add(member, products.down, weights.mlp_post_norm, inner_, tokens, hidden);
     }
 

@@ -76,13 +76,20 @@ inline void keep(const Pages& pages, const Cells& cells, int row, int head, cons
         std::memcpy(slot + 4 * head * dim, x, 4 * dim);
         return;
     }
-    float top = 0.0f;
-    for (int i = 0; i < dim; i++) top = __builtin_fabsf(x[i]) > top ? __builtin_fabsf(x[i]) : top;
-    const float inverse = top > 0.0f ? 127.0f / top : 0.0f, scale = top * (1.0f / 127.0f);
-    int8_t* to = (int8_t*)slot + head * dim;
-    for (int i = 0; i < dim; i++) {
-        const float scaled = x[i] * inverse;
-        to[i] = (int8_t)(scaled + (scaled < 0.0f ? -0.5f : 0.5f));
+    Floats tops = {};
+    const int whole = dim / LANES * LANES;
+    for (int i = 0; i < whole; i += LANES) tops = max(tops, absolute(floats(x + i)));
+    if (whole < dim) tops = max(tops, absolute(some_floats(x + whole, dim - whole)));
+    const float top = largest(tops), inverse = top > 0.0f ? 127.0f / top : 0.0f, scale = top * (1.0f / 127.0f);
+    typedef int8_t Sixteen __attribute__((vector_size(16)));
+    const auto round = [&](Floats part) { return __builtin_convertvector(rounded(part * inverse), Sixteen); };
+    for (int i = 0; i < whole; i += LANES) {
+        const Sixteen small = round(floats(x + i));
+        std::memcpy(slot + head * dim + i, &small, LANES);
+    }
+    if (whole < dim) {
+        const Sixteen small = round(some_floats(x + whole, dim - whole));
+        std::memcpy(slot + head * dim + whole, &small, dim - whole);
     }
     std::memcpy(slot + cells.kv_count * dim + 4 * head, &scale, 4);
 }

@@ -41,9 +41,10 @@ inline Floats turn_lanes(Floats x) {
     return fused(x, sign, __builtin_shuffle(x, partner));
 }
 
-// `count` vectors of sixteen, by Sylvester's matrix of that size, in place.
+// `count` vectors of sixteen, by Sylvester's matrix of that size, in place. `tops` gets the largest size of a number
+// so far, by its bits: with these, what is not finite is larger than everything.
 template <int COUNT>
-inline void turn_block(float* x) {
+inline void turn_block(float* x, Ints& tops) {
     Floats v[COUNT];
     for (int i = 0; i < COUNT; i++)
         v[i] = turn_lanes<3>(turn_lanes<2>(turn_lanes<1>(turn_lanes<0>(floats(x + i * LANES)))));
@@ -55,27 +56,27 @@ inline void turn_block(float* x) {
                 v[i + step] = a - b;
             }
     const float share = COUNT == 4 ? 0.125f : 0.17677669529663687f;
-    for (int i = 0; i < COUNT; i++) store(x + i * LANES, v[i] * share);
+    for (int i = 0; i < COUNT; i++) {
+        const Floats turned = v[i] * share;
+        const Ints size = (Ints)absolute(turned);
+        tops = size > tops ? size : tops;
+        store(x + i * LANES, turned);
+    }
 }
 
-inline void turn_row(float* x, int columns) {
+// Returns the largest size of a number, or one that is not finite where there is any.
+inline float turn_row(float* x, int columns) {
+    Ints tops = {};
     if (columns % TURNED == 0)
-        for (int i = 0; i < columns; i += TURNED) turn_block<TURNED / LANES>(x + i);
+        for (int i = 0; i < columns; i += TURNED) turn_block<TURNED / LANES>(x + i, tops);
     else
-        for (int i = 0; i < columns; i += GROUP) turn_block<GROUP / LANES>(x + i);
+        for (int i = 0; i < columns; i += GROUP) turn_block<GROUP / LANES>(x + i, tops);
+    return largest_bits(tops);
 }
 
 // `x` is turned in place, then rounded.
 inline void quantise_turned(float* x, int columns, int8_t* q, TokenScale& to) {
-    turn_row(x, columns);
-    Floats tops = {}, broken = {};
-    for (int i = 0; i < columns; i += LANES) {
-        const Floats part = floats(x + i);
-        tops = max(tops, absolute(part));
-        broken += part * 0.0f;
-    }
-    const float top = largest(tops);
-    const float inverse = top > 0.0f ? 127.0f / top : 0.0f;
+    const float top = turn_row(x, columns), inverse = top > 0.0f ? 127.0f / top : 0.0f;
     typedef int8_t Small __attribute__((vector_size(16)));
     Ints total = {};
     for (int i = 0; i < columns; i += LANES) {
@@ -85,7 +86,7 @@ inline void quantise_turned(float* x, int columns, int8_t* q, TokenScale& to) {
         total += a;
     }
     // Not finite stays not finite: the scale carries it to the logits, where it is noticed.
-    to.scale = top * (1.0f / 127.0f) + sum(broken);
+    to.scale = top * (1.0f / 127.0f);
     to.offset = -128 * sum(total);
 }
 

@@ -134,6 +134,9 @@ void together(int threads, int stages, Times* times, Work&& work) {
 // So many neighbours that each thread comes back some times: a thread that is held up then costs little.
 inline int chunk_of(int items, int threads) { return std::max(1, items / (threads * 6)); }
 
+// The same where items are many, short and alike: then asking for the next ones costs more than waiting for others.
+inline int large_chunk_of(int items, int threads) { return std::max(1, items / (threads * 2)); }
+
 // Which item a thread is likely to do after this one: its neighbour, or one of the next chunk that is free.
 inline int next_item(int item, int chunk, int threads) {
     return (item + 1) % chunk ? item + 1 : item + 1 + chunk * (threads - 1);

@@ -104,6 +104,17 @@ inline float largest(Floats a) {
 #endif
 }
 
+// Of sixteen floats without a sign, by their bits: the largest, or one that is not a number.
+inline float largest_bits(Ints a) {
+#if defined(__AVX512F__)
+    const int32_t best = _mm512_reduce_max_epi32((__m512i)a);
+#else
+    int32_t best = a[0];
+    for (int i = 1; i < LANES; i++) best = a[i] > best ? a[i] : best;
+#endif
+    return load<float>(&best);
+}
+
 inline Ints rounded(Floats a) {
 #if defined(__AVX512F__)
     return (Ints)_mm512_cvtps_epi32((__m512)a);
