@@ -11,7 +11,7 @@ ENVS = FOLDER / ".env"
 MODELS = ENVS / "models"
 SETUP = "benchmarks/peers/setup.sh"
 HAS_AMX = "amx_int8" in Path("/proc/cpuinfo").read_text()
-"""With it, vLLM's products of 8 bits take activations of 16 bits only, and its products of 16 bits are fast."""
+"""With it, vLLM's int8 products take bf16 activations only, and its bf16 products are fast."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""vLLM's engine with prefix caching, stepped in this process: `run_vllm.py FOLDER DTYPE`. Compiles at its start."""
+"""vLLM's engine with prefix caching, stepped here: `run_vllm.py FOLDER DTYPE`. Compiles at its start."""
 
 import os
 import sys
