@@ -21,9 +21,7 @@ from vllm import LLM, SamplingParams  # noqa: E402
 class Vllm:
     def __init__(self, path: str, dtype: str) -> None:
         self.version = f"vllm {vllm.__version__}"
-        self._model = LLM(
-            path, dtype=dtype, max_model_len=2048, max_num_seqs=64, enable_prefix_caching=True
-        )
+        self._model = LLM(path, dtype=dtype, max_model_len=2048, max_num_seqs=64, enable_prefix_caching=True)
         self._engine = self._model.llm_engine
         self._requests = 0
 

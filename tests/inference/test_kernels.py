@@ -106,15 +106,26 @@ def test_a_product_is_that_of_the_rounded_numbers(
 
 @pytest.mark.parametrize("bits", [4, 8, 16, 32])
 @pytest.mark.parametrize("columns", [96, 128])
-def test_strangers_in_the_batch_change_no_bit_of_a_product(
-    kernels: Kernels, bits: int, columns: int
-) -> None:
+def test_strangers_in_the_batch_change_no_bit_of_a_product(kernels: Kernels, bits: int, columns: int) -> None:
     """Also where single inputs go through vectors, and many through tiles."""
     packed = random_matrix(64, columns, bits)
     product = product_of(kernels, packed.data, 64, columns, bits)
     x = numbers(1, 29, columns)
     together = product(x)
     assert all(np.array_equal(together[i : i + 1], product(x[i : i + 1])) for i in range(29))
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+@pytest.mark.parametrize("tokens", [1, 8, 300])
+def test_products_in_full_precision_err_by_no_more_than_32_bits_must(
+    kernels: Kernels, bits: int, tokens: int
+) -> None:
+    """On the processor's matrix unit, too, where a number goes as the sum of three shorter ones."""
+    packed, x = random_matrix(96, 576, bits), numbers(3, tokens, 576)
+    weight, exact = packed.floats().astype(np.float64), x.astype(np.float64)
+    found = product_of(kernels, packed.data, 96, 576, bits)(x)
+    error = np.abs(found - exact @ weight.T) / (np.abs(exact) @ np.abs(weight).T)
+    assert error.max() < 2**-22
 
 
 def test_4_bit_groups_are_kept_exactly() -> None:
