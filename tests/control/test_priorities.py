@@ -71,7 +71,8 @@ def test_another_tenants_priorities_leave_nobody_out() -> None:
     mine = [decoding(world, f"mine {number}", tenant="mine") for number in range(4)]
     yours = decoding(world, "yours", 9, tenant="yours")
     seconds_a_token(world, yours)
-    assert min(len(each.tokens) for each in mine) > STEPS - 5
+    # Three of the four go along in each pass, or it would take too long for "yours" (decision 29).
+    assert min(len(each.tokens) for each in mine) > 0.7 * STEPS
 
 
 @pytest.mark.parametrize("policy", ["adaptive", "t-only", "k-only", "eager"])

@@ -31,8 +31,11 @@ class Pace:
         self._by_size[tokens.bit_length()] = _smooth(old[0], tokens), _smooth(old[1], seconds, weight)
 
     def expected(self, work: Pass) -> float:
-        """As those of the nearest size, with what each token adds more or less."""
-        tokens = len(work.inputs)
+        return self.expected_of(len(work.inputs))
+
+    def expected_of(self, tokens: int) -> float:
+        """Seconds of a pass with so many inputs: as those of the nearest size, with what each token adds more
+        or less."""
         if not tokens:
             return self._by_size.get(0, (0.0, self.seconds))[1]
         size = tokens.bit_length()
@@ -48,11 +51,6 @@ class Pace:
         size."""
         line = self._line()
         return None if line is None else line[0]
-
-    def fixed_tokens(self) -> float:
-        """How many tokens add as much as a pass takes anyway. Without end while that is not known."""
-        fixed, each = self._line() or (0.0, 0.0)
-        return fixed / each if each else math.inf
 
     def _line(self) -> tuple[float, float] | None:
         """Through the smallest and the largest passes: where it begins, and what each token adds."""

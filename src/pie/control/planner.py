@@ -268,10 +268,10 @@ class Planner:
             for entry in ticket.entries:
                 there[entry.queue.space.tenant] += entry.tokens
         wanted |= there
+        most = self._settings.max_batch_tokens
         if len(wanted) < 2:
-            return self._settings.max_batch_tokens
-        most = self._sharing.most_inputs(wanted, self.pace.fixed_tokens())
-        return int(min(self._settings.max_batch_tokens, max(most, 1)))
+            return most
+        return max(1, self._sharing.most_inputs(wanted, most, self.pace.expected_of))
 
     def _put_to_sleep(self, queue: CommandQueue) -> None:
         """Its program is suspended."""

@@ -10,13 +10,14 @@ Priorities come first: tenants share within the highest that anybody has. A queu
 long counts as of that priority. Within a tenant, those served least recently come first.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 
 from pie.control.queue import CommandQueue
 from pie.control.ticket import Entry
 
-KEPT = 0.5
+KEPT = 0.3
 """Of what a tenant may be slowed down by others, so much is planned."""
 
 
@@ -54,18 +55,18 @@ class Sharing:
             cost = entry.tokens + entry.dists  # what else it does takes nothing that others lack
             self._next[tenant] = began + cost / self.weights.get(tenant, 1.0)
 
-    def most_inputs(self, wanted: Mapping[str, int], fixed: float) -> float:
-        """How many inputs a pass may have, so that nobody's takes longer than its share of the driver's time
-        says: of two tenants alike, not twice as long as with its own inputs alone. `wanted`: inputs of those
-        who are here; `fixed`: how many inputs add as much as a pass takes anyway.
+    def most_inputs(self, wanted: Mapping[str, int], most: int, seconds: Callable[[int], float]) -> int:
+        """How many inputs a pass may have, of `most`, so that nobody's takes longer than its share of the
+        driver's time says: of two tenants alike, not twice as long as with its own inputs alone. `wanted`:
+        inputs of those who are here; `seconds`: of a pass with so many.
 
         A part of that is left for what no plan can avoid, such as the pass that is under way.
         """
         total = sum(self.weights.get(tenant, 1.0) for tenant in wanted)
         stretch = {tenant: 1 + KEPT * (total / self.weights.get(tenant, 1.0) - 1) for tenant in wanted}
-        return min(
-            stretch[tenant] * count + (stretch[tenant] - 1) * fixed for tenant, count in wanted.items()
-        )
+        longest = min(stretch[tenant] * seconds(count) for tenant, count in wanted.items())
+        fewest = min(min(wanted.values()), most)
+        return bisect_right(range(fewest, most), longest, key=seconds) + fewest
 
     def sent(self, waiting: Iterable[CommandQueue]) -> None:
         """The pass is complete, and these were left out."""
