@@ -1,6 +1,5 @@
 """How long things take: passes of different sizes, programs until they ask for more. Measured, smoothed."""
 
-import math
 
 from pie.core.passes import Pass
 

@@ -269,7 +269,7 @@ class Planner:
                 there[entry.queue.space.tenant] += entry.tokens
         wanted |= there
         most = self._settings.max_batch_tokens
-        if len(wanted) < 2:
+        if len(wanted) < 2 or self.pace.fixed() is None:
             return most
         return max(1, self._sharing.most_inputs(wanted, most, self.pace.expected_of))
 
