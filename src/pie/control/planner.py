@@ -97,7 +97,9 @@ class Planner:
         when = self._policy.send_at(self._outlook(now, runnable))
         if when > now:
             return when if when < math.inf else None
-        return self._build(now)
+        ticket = self._build(now)
+        # Whoever starved just now must be looked at again, also if nothing else happens.
+        return self._plan_under_pressure(now) if ticket is None and pressure.starved else ticket
 
     def _plan_under_pressure(self, now: float) -> Ticket | float | None:
         """Nobody is waited for: who comes next is likely to need what is not there."""
